@@ -1,0 +1,65 @@
+# webhookfs: GNU make. `make` builds build/webhookfs; `make help` lists the rest.
+#
+#   SAN=address,undefined   build and test with sanitizers, in a directory of their own
+#   CC=clang                any other compiler
+#   WERROR=1                warnings are errors (CI)
+
+VERSION := 0.1.0
+
+CC ?= cc
+PKG_CONFIG ?= pkg-config
+SAN ?=
+comma := ,
+
+LIBS := fuse3 libcurl jansson sqlite3 libcrypto uuid
+B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
+	-Wpointer-arith -Wwrite-strings -Wundef $(if $(WERROR),-Werror)
+HARDEN := $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPIE
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 $(WARN) $(HARDEN) $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+ALL_CPPFLAGS = -Isrc -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -DWEBHOOKFS_VERSION='"$(VERSION)"' \
+	$(shell $(PKG_CONFIG) --cflags $(LIBS)) $(CPPFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+LDLIBS = $(shell $(PKG_CONFIG) --libs $(LIBS))
+
+SRC := $(wildcard src/*.c src/*/*.c)
+OBJ := $(SRC:src/%.c=$B/%.o)
+# Everything but main goes into an archive: a unit test links only what it calls.
+LIB := $B/libwebhookfs.a
+UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
+
+.PHONY: all check unit e2e lint format format-check deps demo clean help docs-tables
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+all: $B/webhookfs
+
+$B/webhookfs: $B/main.o $(LIB)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(LIB): $(filter-out $B/main.o,$(OBJ))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$B/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$B/tests/%: tests/unit/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka
+
+# The scripted receiver of the tests and the demo.
+$B/sink: tests/lib/sink.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $$($(PKG_CONFIG) --libs libmicrohttpd)
+
+-include $(OBJ:.o=.d) $(UNIT:=.d) $B/sink.d
+
+unit: $(UNIT)
+	tests/run unit $(UNIT)
+
+clean:
+	rm -rf build

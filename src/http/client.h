@@ -1,0 +1,54 @@
+#pragma once
+/*
+ * client: requests in, outcomes out, over libcurl multi in a thread of its own.
+ *
+ * Hand-over is through two bounded mailboxes: client_send puts a request in, client_fd() becomes
+ * readable when outcomes wait, client_take takes one. Every request ends in exactly one outcome,
+ * client_free's aborted ones excepted. Nobody outside http/ can tell that there is a thread.
+ *
+ * POST only; HTTP/1.1 or 2; kept connections; TLS verified; no redirects; only http and https; no
+ * proxy from the environment; the timeout covers the whole attempt; responses are read to
+ * OUTCOME_BODY_MAX after decoding. Header lines may hold secrets: they are cleared before they are freed,
+ * and curl's verbose output is never on.
+ */
+#include "model/outcome.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client;
+struct err;
+
+struct client_options {
+	const char *cacert;     /* file of CA certificates; NULL: the system's */
+	const char *user_agent; /* "webhookfs/0.1" */
+	unsigned connections;   /* kept at most; at least the requests at once */
+};
+
+/* All pointers are malloc'ed and change hands. */
+struct request {
+	uint64_t tag; /* the caller's; comes back in the outcome */
+	uint64_t timeout_ms;
+	char *url;
+	char **headers; /* "Name: value" each; header_count of them */
+	size_t header_count;
+	char *body;
+	size_t body_len;
+};
+struct request *request_new(void); /* zeroed; aborts without memory */
+/* Takes the line; lines of a protected value are cleared like all others when freed. */
+void request_header(struct request *r, char *line);
+void request_free(struct request *r); /* NULL is fine; wipes url and headers */
+
+/* -EINVAL (with a sentence) when cacert cannot be read; -ENOMEM, -EAGAIN. Call it after daemonizing. */
+int client_new(const struct client_options *o, struct err *err, struct client **out);
+/* Ends all transfers (no outcomes), joins the thread. */
+void client_free(struct client *c);
+
+void client_send(struct client *c, struct request *r); /* takes r */
+/* Ends one transfer early: its outcome is OUTCOME_ABORTED (or what it already was). */
+void client_cancel(struct client *c, uint64_t tag);
+int client_fd(const struct client *c);
+/* 1 and an outcome (owned by the caller: outcome_release), or 0. Call until 0. */
+int client_take(struct client *c, struct outcome *out);

@@ -1,0 +1,130 @@
+#pragma once
+/*
+ * hook: one outgoing webhook: its settings, its headers, its JSON, what it still lacks.
+ *
+ * hook_settings is the attribute table (architecture §4): one row a control file, and the only list
+ * of their names. Pure; every change is made on a clone that replaces the hook when it has been
+ * saved, so a hook is never half changed.
+ *
+ * Protected values (a header whose file others may not read; likewise a url) are shown as MASK and never
+ * by hook_show, never in a sentence; only hook_json(…, HOOK_JSON_STORED) and the sender read them.
+ * Memory that held one is cleared before it is freed.
+ *
+ * Errors: as in setting.h; -EPERM where a protected value would be laid open.
+ */
+#include "model/object.h"
+#include "util/setting.h"
+
+#define HOOK_NAME_MAX        64 /* bytes */
+#define HOOK_URL_MAX         2048
+#define HOOK_DESCRIPTION_MAX 400
+#define HOOK_LABELS_MAX      64
+#define HOOK_HEADERS_MAX     64
+#define HEADER_NAME_MAX      128
+#define HEADER_VALUE_MAX     8192
+#define HOOK_JSON_MAX        (1024 * 1024)
+#define MASK                 "********"
+
+enum hook_enabled { HOOK_OFF, HOOK_ON, HOOK_PAUSED };
+
+struct header {
+	char *name;
+	char *value; /* NULL: the file exists and is empty; it is not sent */
+	bool protected;
+	uint8_t slot; /* stable while the header lives: its inode number */
+};
+
+/* Attributes of one file of the hook that differ from what its row says. */
+struct hook_file {
+	char *name;  /* "" the hook's directory, "url", "headers", "headers/X-Y" */
+	mode_t mode; /* permission bits; HOOK_MODE_UNSET: as the row says */
+	uint32_t uid, gid;
+	int64_t mtime_ms; /* 0: the hook's. Not stored. */
+};
+#define HOOK_MODE_UNSET  ((mode_t)-1)
+#define HOOK_OWNER_UNSET ((uint32_t)-1)
+
+struct hook {
+	int64_t id; /* never reused; 0: none yet */
+	char *name;
+	const struct types *types; /* the mount's; outlives the hook */
+	uint32_t uid, gid;         /* who made it: the owner of files without an entry in `files` */
+	int64_t mtime_ms;          /* last change of anything */
+
+	char *url;
+	struct event_set events;
+	struct object object; /* name and version may be patterns */
+	enum hook_enabled enabled;
+	char *description;
+	char *labels; /* "key:value" lines, joined by '\n' */
+	bool include_result;
+	uint64_t timeout_ms;
+
+	struct header *headers;
+	size_t header_count;
+	struct hook_file *files;
+	size_t file_count;
+};
+
+extern const struct setting hook_settings[];
+extern const size_t hook_settings_count;
+
+/* 1 to 64 bytes of UTF-8 without blanks, control characters, '/', not starting with '.' or '-'. */
+int hook_name_check(const char *name, size_t len, struct err *err);
+
+/* A new hook with every setting at its default. Never NULL (aborts). */
+struct hook *hook_new(const char *name, const struct types *t);
+struct hook *hook_clone(const struct hook *h); /* NULL: no memory */
+void hook_free(struct hook *h);
+
+/* Complete = url, event and object are set. Appends the missing names, blank-separated. */
+bool hook_complete(const struct hook *h);
+void hook_missing(const struct hook *h, struct buf *out);
+
+/*
+ * Store checks what a single row cannot: that a mask is not taken for a value, that the events fit
+ * the object's type. Show masks what is protected.
+ */
+int hook_store(
+	struct hook *h, const struct setting *s, const char *text, size_t len, struct err *err);
+void hook_show(const struct hook *h, const struct setting *s, struct buf *out);
+/* True for a setting whose text must not be quoted in errors: protected, or may be a secret. */
+bool hook_protected(const struct hook *h, const char *file);
+
+/* Headers: names compare without case and keep the spelling of the one who made them. */
+struct header *hook_header_find(const struct hook *h, const char *name);
+struct header *hook_header_slot(const struct hook *h, uint8_t slot);
+/* -EINVAL: no token, not to be set by users (-EPERM: Host, Content-Length, webhook-* …). */
+int header_name_check(const char *name, size_t len, struct err *err);
+/* Authorization, Cookie, X-Api-Key and the like: protected from birth. */
+bool header_born_protected(const char *name);
+/* -EEXIST, -ENOSPC beyond HOOK_HEADERS_MAX. */
+int hook_header_add(
+	struct hook *h, const char *name, bool protected, struct err *err, struct header **out);
+int hook_header_store(
+	struct hook *h, struct header *hd, const char *text, size_t len, struct err *err);
+void hook_header_show(const struct header *hd, struct buf *out); /* MASK where protected */
+void hook_header_remove(struct hook *h, struct header *hd);
+
+/* Attributes of "url", "headers/X-Y", …; NULL where nothing differs. */
+struct hook_file *hook_file_find(const struct hook *h, const char *name);
+struct hook_file *hook_file_get(struct hook *h, const char *name); /* makes it; NULL: no memory */
+/*
+ * What a chmod means: permission bits are kept; for a header or url, taking group's and others' read bits
+ * away protects the value, and giving one back while there is a value is -EPERM.
+ */
+int hook_chmod(struct hook *h, const char *file, mode_t mode, struct err *err);
+
+enum hook_json {
+	HOOK_JSON_SHOWN,  /* config.json: protected values null, "protected": true */
+	HOOK_JSON_STORED, /* STATE_DIR/hooks/NAME.json: values, and "owner" and "files" */
+};
+/* Appends one indented JSON object and a newline: UbiOps's field names first, then ours. */
+void hook_json(const struct hook *h, enum hook_json form, struct buf *out);
+/*
+ * The whole hook from its JSON (either form, or a UbiOps webhook object). `old` may be NULL; its
+ * stored values stand in for protected headers given without one. Unknown fields are refused by name;
+ * a syntax error names line and column. "name" is checked and otherwise ignored: the file's name counts.
+ */
+int hook_from_json(const char *name, const struct types *t, const struct hook *old,
+	const char *text, size_t len, struct err *err, struct hook **out);

@@ -1,0 +1,44 @@
+#pragma once
+/*
+ * outcome: what came of one attempt, as http/ reports it and verdict, the log and `test` read it.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#define OUTCOME_BODY_MAX (16 * 1024) /* bytes kept of a response's body, after decoding */
+
+enum outcome_kind {
+	OUTCOME_RESPONSE,        /* a whole response, any status */
+	OUTCOME_DNS,             /* the host's name was not resolved */
+	OUTCOME_REFUSED,         /* connection refused */
+	OUTCOME_CONNECT,         /* unreachable, reset while connecting */
+	OUTCOME_CONNECT_TIMEOUT, /* no connection in time */
+	OUTCOME_TLS,             /* handshake or certificate */
+	OUTCOME_TIMEOUT,         /* connected, but no first byte in time */
+	OUTCOME_BODY_TIMEOUT,    /* a first byte came, the rest did not in time */
+	OUTCOME_BROKEN,          /* connection lost or not HTTP */
+	OUTCOME_DENIED,          /* an address that must not be called */
+	OUTCOME_LOCAL,           /* our own fault: no memory, a url curl does not take */
+	OUTCOME_ABORTED,         /* the daemon leaves; the attempt does not count */
+	OUTCOME_KIND_COUNT
+};
+
+/* Microseconds each part of the attempt took; 0 where it did not happen (a kept connection). */
+struct outcome_times {
+	uint32_t dns, connect, tls, first_byte, total;
+};
+
+struct outcome {
+	uint64_t tag; /* of the request */
+	enum outcome_kind kind;
+	int http_status; /* 0: none */
+	struct outcome_times us;
+	char error[200];      /* a sentence; "" for a response */
+	char retry_after[64]; /* the header's text, "" */
+	char *body;           /* the response's first OUTCOME_BODY_MAX bytes, owned; NULL: none */
+	size_t body_len;
+};
+
+void outcome_release(struct outcome *o);
+/* "response", "dns", …: the word used in log lines. */
+const char *outcome_name(enum outcome_kind k);

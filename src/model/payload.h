@@ -1,0 +1,35 @@
+#pragma once
+/*
+ * payload: event + hook → body.
+ *
+ * A checked event is rendered once, when it is accepted, into three parts that do not depend on a
+ * hook; a body is then put together from them by copying. So an event for a thousand hooks is
+ * rendered and stored once, and sending parses nothing.
+ *
+ *     {"event":"NAME",  FIELDS  [,"result": RESULT]  REST }
+ *
+ * Key order is the contract's (interface §7): event, the object's ids and names, request_id, status,
+ * result, error_message, metadata, time, text. Pure.
+ */
+#include "model/object.h"
+
+struct event;
+
+#define RESULT_MAX 16384 /* bytes of JSON: a longer result stays out of payloads (UbiOps) */
+
+struct payload {
+	char *fields; /* `"deployment_id":"…",…,"status":"completed"` */
+	char *result; /* JSON; NULL: none */
+	char *rest;   /* `,"error_message":"…","metadata":{…},"text":"…"` */
+};
+
+/*
+ * Ids that the event does not give are UUIDv5s of project and name, the same on every host and for
+ * ever. e->request_id must be set. -ENOMEM.
+ */
+int payload_render(
+	struct payload *p, const struct event *e, const struct types *t, const char *project);
+void payload_release(struct payload *p);
+/* Appends the body for one hook. `event_name` is the full name. */
+void payload_body(
+	const struct payload *p, const char *event_name, bool include_result, struct buf *out);

@@ -1,0 +1,111 @@
+#pragma once
+/*
+ * queue: which delivery starts next. Ids and times only: no clock, no I/O, no store.
+ *
+ * The rest of the program tells it which hooks there are and which deliveries wait; it says which
+ * one to start. Deliveries wait in the store, not here: at most `active_max` are in memory, refilled from
+ * the store's index stream by stream (queue_want, queue_fill). A stream is a hook's lane: FRESH
+ * (never tried) or RETRY.
+ *
+ * Destinations (scheme://host:port; several hooks may share one) have a window of requests at once,
+ * grown by success at the end of a cycle and shrunk by failures that concern the destination. Enough
+ * failures in a row park it: its work waits, no attempts spent, until one probe succeeds. Round robin
+ * over ready destinations and over a destination's hooks; fresh before retries, but every
+ * fifth start is a retry's. One destination's share of the active set is capped.
+ *
+ * Times are struct now's due_ms. Small allocations that fail abort.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct queue;
+
+enum queue_lane { LANE_FRESH, LANE_RETRY, LANE_COUNT };
+enum queue_feedback { QUEUE_NEUTRAL, QUEUE_GOOD, QUEUE_BAD };
+
+struct queue_limits {
+	unsigned active_max;   /* deliveries in memory, in flight included; 10,000 */
+	unsigned inflight_max; /* requests at once in all */
+	unsigned window_start; /* 2 */
+	unsigned window_max;   /* 64 */
+	unsigned park_after;   /* failures in a row, counted as 1/window each, that park: 2 */
+	int64_t park_min_ms, park_max_ms; /* 5,000 doubling up to 300,000 */
+};
+extern const struct queue_limits queue_limits_default;
+
+struct queue_hook {
+	int64_t id;
+	const char *destination; /* copied */
+	bool held;               /* paused or incomplete: nothing starts, nothing is loaded */
+	bool ordered;            /* one at a time in the order of acceptance; the head blocks */
+	unsigned max_inflight;   /* 0: no limit of its own */
+	unsigned rate;           /* starts … 0: no limit */
+	int64_t rate_ms;         /* … in this time */
+};
+
+struct queue *queue_new(const struct queue_limits *limits, uint32_t seed);
+void queue_free(struct queue *q);
+
+/* Makes or changes a hook. What is loaded stays loaded, what is in flight stays in flight; a hook that
+ * becomes held gives its loaded deliveries back to the store (forgets them). */
+void queue_hook_set(struct queue *q, const struct queue_hook *h);
+/* Forgets the hook and all its loaded deliveries; those in flight end with queue_done as usual. */
+void queue_hook_remove(struct queue *q, int64_t hook_id);
+
+/* At start: the store holds deliveries of this stream; the earliest is due at due_ms. */
+void queue_waiting(struct queue *q, int64_t hook_id, enum queue_lane lane, int64_t due_ms);
+/* A delivery was committed. It is taken into memory if its stream holds everything there is and there is
+ * room; else it stays in the store and is found by a refill. */
+void queue_add(struct queue *q, int64_t hook_id, enum queue_lane lane, int64_t id, int64_t due_ms);
+/* Removes a delivery that is not in flight from memory; the caller has removed or changed its row. */
+void queue_cancel(struct queue *q, int64_t id);
+
+/* The next page the queue needs from the store: rows of the stream with (due_ms, id) greater than
+ * (after_due_ms, after_id), in that order, at most `limit`. */
+struct queue_want {
+	int64_t hook_id;
+	enum queue_lane lane;
+	int64_t after_due_ms, after_id;
+	unsigned limit;
+};
+struct queue_row {
+	int64_t id, due_ms;
+};
+/* 1 and a want, or 0: nothing is needed now. The same want is given until queue_fill answers it. */
+int queue_want(struct queue *q, int64_t now, struct queue_want *out);
+/* Rows that are already in memory or in flight are skipped. Fewer rows than `limit`: the stream holds
+ * everything there is. Rows due later than `now` are not kept: the first one sets the stream's wait. */
+void queue_fill(struct queue *q, const struct queue_want *w, const struct queue_row *rows,
+	unsigned count, int64_t now);
+
+struct queue_work {
+	int64_t id, hook_id;
+	bool probe; /* the one request that tests a parked destination */
+};
+/* 1 and the next delivery to start, which is in flight from now on; or 0. */
+int queue_next(struct queue *q, int64_t now, struct queue_work *out);
+/* An attempt ended. The delivery leaves the queue; a retry comes back by queue_add in LANE_RETRY. */
+void queue_done(struct queue *q, int64_t id, enum queue_feedback feedback, int64_t now);
+/* The destination asked for a pause (Retry-After): nothing starts there before `until`. */
+void queue_pause(struct queue *q, int64_t hook_id, int64_t until);
+
+/* When queue_next or queue_want may have something again without any other call; -1: never. */
+int64_t queue_wake(const struct queue *q, int64_t now);
+
+size_t queue_inflight(const struct queue *q);
+size_t queue_active(const struct queue *q); /* in memory, in flight included */
+unsigned queue_hook_inflight(const struct queue *q, int64_t hook_id);
+
+/* One line of the file `destinations`. */
+struct queue_destination {
+	const char *name;
+	const char *state; /* "ready", "parked", "probing", "paused" */
+	unsigned window, inflight;
+	size_t loaded;
+	int64_t until_ms; /* parked or paused until; 0 */
+};
+void queue_each_destination(const struct queue *q, int64_t now,
+	void (*each)(void *ctx, const struct queue_destination *d), void *ctx);
+/* Aborts if an invariant does not hold (tests call it after every step). */
+void queue_check(const struct queue *q);

@@ -1,0 +1,48 @@
+#pragma once
+/*
+ * verdict: outcome → delivered, retry or failed, and when: a table of rows, and the schedule.
+ *
+ * Pure: the time and the random number are arguments. The rows are interface §7's and
+ * reference/scheduling's; the first that fits decides.
+ */
+#include "model/outcome.h"
+
+#include <stdint.h>
+
+enum verdict_action {
+	VERDICT_DELIVERED,
+	VERDICT_RETRY,       /* by the schedule, until it is used up */
+	VERDICT_RETRY_SHORT, /* likewise, but for an hour at most: asking again will hardly help */
+	VERDICT_FAILED,      /* at once */
+	VERDICT_GONE,        /* 410: the receiver wants no more of this hook */
+	VERDICT_AGAIN,       /* did not count: as if never started */
+};
+
+/* What the outcome says of the destination as a whole. */
+enum verdict_feedback { FEEDBACK_NONE, FEEDBACK_GOOD, FEEDBACK_BAD };
+
+struct verdict {
+	enum verdict_action action;
+	enum verdict_feedback feedback;
+	const char *reason; /* in words: "the receiver is overloaded" */
+};
+
+struct verdict verdict_of(const struct outcome *o);
+
+#define SCHEDULE_MAX 64
+struct schedule {
+	unsigned count; /* retries; the first attempt is not among them */
+	uint64_t delay_ms[SCHEDULE_MAX];
+};
+extern const struct schedule schedule_standard; /* 5s 5m 30m 2h 5h 10h 14h 20h 24h */
+
+#define RETRY_SHORT_MS (60 * 60 * 1000)
+
+/*
+ * When the next attempt is due, or -1: it has failed. `attempts` are done (≥ 1), `created_ms` is when the
+ * delivery was accepted, `random` any 32 bits (jitter of ±20 %). A Retry-After of the outcome (seconds or
+ * HTTP date, judged by real_ms) raises the delay, capped at 24 h.
+ */
+int64_t verdict_next(const struct verdict *v, const struct outcome *o, const struct schedule *s,
+	unsigned attempts, int64_t created_ms, int64_t due_now_ms, int64_t real_now_ms,
+	uint32_t random);

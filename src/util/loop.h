@@ -1,0 +1,31 @@
+#pragma once
+/*
+ * loop: the one epoll, the signals, the timer and the clock.
+ *
+ * The main thread's only place to wait, and the only place in the program that reads a clock. A turn is:
+ * loop_wait (which refreshes now), the callbacks of what is ready, and whatever the caller does
+ * behind them. Owns its epoll, signalfd and timerfd; watched descriptors belong to who added them.
+ *
+ * Errors: 0 or -errno.
+ */
+#include "util/now.h"
+
+#include <stdint.h>
+
+struct loop;
+
+typedef void loop_ready_fn(void *ctx, uint32_t events);
+typedef void loop_signal_fn(void *ctx, int signo);
+
+/* Blocks SIGTERM, SIGINT and SIGHUP and reads them from a signalfd; ignores SIGPIPE. */
+int loop_new(loop_signal_fn *on_signal, void *ctx, struct loop **out);
+void loop_free(struct loop *l);
+
+/* `events` as for epoll_ctl, level-triggered unless EPOLLET is given. */
+int loop_add(struct loop *l, int fd, uint32_t events, loop_ready_fn *ready, void *ctx);
+void loop_remove(struct loop *l, int fd);
+
+/* Waits until something is ready or until `until_due_ms` (-1: for ever; past: not at all), takes the
+ * time, then calls what is ready. */
+int loop_turn(struct loop *l, int64_t until_due_ms);
+struct now loop_now(const struct loop *l); /* of this turn */

@@ -1,0 +1,16 @@
+#pragma once
+/*
+ * now: the time of a turn, read once by the loop and passed on.
+ */
+#include <stdint.h>
+
+struct now {
+	/* Milliseconds since the epoch as the wall clock shows them: for records that people read. */
+	int64_t real_ms;
+	/*
+	 * For everything that waits, due times in the store included: the wall clock at the daemon's start plus
+	 * CLOCK_BOOTTIME since. It runs through a suspend and no step of the wall clock moves it, so a step
+	 * neither loses nor rushes a retry.
+	 */
+	int64_t due_ms;
+};

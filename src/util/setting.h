@@ -1,0 +1,61 @@
+#pragma once
+/*
+ * setting: one typed value as one row of a table.
+ *
+ * The machine behind every control file and every mount option. A row says where the value lives in
+ * its struct, its type, limits, default, grammar, example and one sentence of help; from it come
+ * parsing, showing, the error sentences, the documentation and the generic tests. There is no
+ * second list of names anywhere.
+ *
+ * Knows nothing of hooks, files or options. `obj` is the struct that `offset` counts in; it owns
+ * the strings put there (setting_reset frees them). Text is (text, len) without its final newline.
+ * Units: as in text.h. Errors: -EINVAL syntax, -ERANGE outside the limits, -E2BIG too long, -ENOMEM;
+ * the object is untouched on every failure.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct buf;
+struct err;
+
+enum setting_type {
+	SETTING_BOOL,     /* bool; shown as 0 or 1 */
+	SETTING_UINT,     /* uint64_t */
+	SETTING_DURATION, /* uint64_t milliseconds */
+	SETTING_SIZE,     /* uint64_t bytes */
+	SETTING_TEXT,   /* char *, NULL when empty; one line of UTF-8 without control characters */
+	SETTING_CUSTOM, /* parse, show and reset are the row's own */
+};
+
+struct setting {
+	const char *name;
+	enum setting_type type;
+	size_t offset;
+	uint64_t min, max;   /* numbers: in the unit of the type; text: bytes */
+	const char *def;     /* as a user would write it; "" = empty */
+	const char *grammar; /* for the docs: "DURATION", "0 | 1", … */
+	const char *example; /* a value that parses */
+	const char *summary; /* one sentence */
+	mode_t mode;         /* of the file that shows it; 0 where there is none */
+	bool required;       /* an object without it is incomplete */
+	bool lines;          /* takes several values, one a line */
+	/* SETTING_CUSTOM: all four; SETTING_TEXT: parse, where it is set, only judges. */
+	int (*parse)(
+		const struct setting *s, void *obj, const char *text, size_t len, struct err *err);
+	void (*show)(const struct setting *s, const void *obj, struct buf *out);
+	void (*reset)(const struct setting *s, void *obj);
+};
+
+/* Parses text and, if it is good, replaces the value. An empty text is setting_reset. */
+int setting_store(
+	const struct setting *s, void *obj, const char *text, size_t len, struct err *err);
+/* Appends the value as setting_store takes it, without a final newline; nothing when it is empty. */
+void setting_show(const struct setting *s, const void *obj, struct buf *out);
+/* Frees the value and puts the default back (the first call on a zeroed object initialises it). */
+int setting_reset(const struct setting *s, void *obj);
+/* Frees what the value owns; the object is done with it. */
+void setting_release(const struct setting *s, void *obj);
+
+const struct setting *setting_find(const struct setting *table, size_t count, const char *name);
