@@ -9,8 +9,8 @@
  *
  * Knows nothing of hooks, files or options. `obj` is the struct that `offset` counts in; it owns
  * the strings put there (setting_reset frees them). Text is (text, len) without its final newline.
- * Units: as in text.h. Errors: -EINVAL syntax, -ERANGE outside the limits, -E2BIG too long, -ENOMEM;
- * the object is untouched on every failure.
+ * Units: as in text.h. Errors: -EINVAL syntax, -ERANGE outside the limits, -E2BIG too long,
+ * -ENOMEM; the object is untouched on every failure.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,8 +25,9 @@ enum setting_type {
 	SETTING_UINT,     /* uint64_t */
 	SETTING_DURATION, /* uint64_t milliseconds */
 	SETTING_SIZE,     /* uint64_t bytes */
-	SETTING_TEXT,   /* char *, NULL when empty; one line of UTF-8 without control characters */
-	SETTING_CUSTOM, /* parse, show and reset are the row's own */
+	SETTING_TEXT,     /* char *, NULL when empty; one line (`lines`: several) of UTF-8 without
+			   * control characters; cleared before it is freed */
+	SETTING_CUSTOM,   /* parse, show and reset are the row's own */
 };
 
 struct setting {
@@ -34,14 +35,17 @@ struct setting {
 	enum setting_type type;
 	size_t offset;
 	uint64_t min, max;   /* numbers: in the unit of the type; text: bytes */
-	const char *def;     /* as a user would write it; "" = empty */
+	const char *def;     /* as a user would write it; "" = empty, for a number: 0, not shown */
 	const char *grammar; /* for the docs: "DURATION", "0 | 1", … */
 	const char *example; /* a value that parses */
 	const char *summary; /* one sentence */
 	mode_t mode;         /* of the file that shows it; 0 where there is none */
 	bool required;       /* an object without it is incomplete */
 	bool lines;          /* takes several values, one a line */
-	/* SETTING_CUSTOM: all four; SETTING_TEXT: parse, where it is set, only judges. */
+	/*
+	 * SETTING_CUSTOM: all three, and reset leaves a default that owns no memory.
+	 * SETTING_TEXT: parse, where it is set, only judges.
+	 */
 	int (*parse)(
 		const struct setting *s, void *obj, const char *text, size_t len, struct err *err);
 	void (*show)(const struct setting *s, const void *obj, struct buf *out);
@@ -51,7 +55,7 @@ struct setting {
 /* Parses text and, if it is good, replaces the value. An empty text is setting_reset. */
 int setting_store(
 	const struct setting *s, void *obj, const char *text, size_t len, struct err *err);
-/* Appends the value as setting_store takes it, without a final newline; nothing when it is empty. */
+/* Appends the value as setting_store takes it, without a final newline; nothing when empty. */
 void setting_show(const struct setting *s, const void *obj, struct buf *out);
 /* Frees the value and puts the default back (the first call on a zeroed object initialises it). */
 int setting_reset(const struct setting *s, void *obj);

@@ -1,0 +1,69 @@
+#include "util/id.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_named_ids_never_change(void **state)
+{
+	static const struct {
+		const char *space, *name, *id;
+	} rows[] = {
+		/* As python's uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, space), name) says. */
+		{ "webhookfs:default", "deployment/fraud", "347fdcda-21e6-52d1-bc47-55edb583b120" },
+		{ "", "", "99454d6a-8efb-576b-96f4-fae2f0a37cde" },
+	};
+	char id[ID_UUID_LEN + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		id_uuid_named(rows[i].space, rows[i].name, id);
+		assert_string_equal(id, rows[i].id);
+	}
+}
+
+static void test_random_ids_differ_and_are_version_4(void **state)
+{
+	char a[ID_UUID_LEN + 1], b[ID_UUID_LEN + 1];
+
+	(void)state;
+	id_uuid_random(a);
+	id_uuid_random(b);
+	assert_int_equal(strlen(a), ID_UUID_LEN);
+	assert_int_equal(strspn(a, "0123456789abcdef-"), ID_UUID_LEN);
+	assert_int_equal(a[14], '4');
+	assert_string_not_equal(a, b);
+}
+
+static void test_random_hex_has_the_length_asked_for(void **state)
+{
+	char a[101], b[101];
+
+	(void)state;
+	for (unsigned chars = 0; chars <= 100; chars++) {
+		memset(a, 'x', sizeof(a));
+		id_random_hex(a, chars);
+		assert_int_equal(strlen(a), chars);
+		assert_int_equal(strspn(a, "0123456789abcdef"), chars);
+		for (unsigned i = chars + 1; i < sizeof(a); i++)
+			assert_int_equal(a[i], 'x');
+	}
+	id_random_hex(b, 100);
+	assert_string_not_equal(a, b);
+	assert_memory_not_equal(a, a + 16, 16); /* the pool is filled anew */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_named_ids_never_change),
+		cmocka_unit_test(test_random_ids_differ_and_are_version_4),
+		cmocka_unit_test(test_random_hex_has_the_length_asked_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
