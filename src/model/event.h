@@ -20,11 +20,13 @@
 struct event {
 	struct object object;
 	enum request_status status; /* never STATUS_NONE in a checked event */
-	unsigned phases;            /* what it fires, a bit a phase; may be 0 (pending) */
-	char *request_id;           /* NULL: not given, likewise below */
-	char *id;                   /* idempotency key */
-	char *object_id;            /* deployment_id, pipeline_id, … */
-	char *version_id;           /* deployment_version_id, … */
+	/* What it fires, a bit a phase: all of a status's (0 for pending); a named event fires
+	 * itself alone, also where a status stands beside it. */
+	unsigned phases;
+	char *request_id; /* NULL: not given, likewise below */
+	char *id;         /* idempotency key */
+	char *object_id;  /* deployment_id, pipeline_id, … */
+	char *version_id; /* deployment_version_id, … */
 	char *error_message;
 	char *result;   /* JSON */
 	char *metadata; /* JSON object */

@@ -1,0 +1,160 @@
+#include "model/payload.h"
+
+#include "model/event.h"
+#include "util/buf.h"
+#include "util/id.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * A part holds at most a metadata as long as a line, and texts whose every byte may take six as
+ * "\u001F": an error message, ids, names and, twice that long, the sentence.
+ */
+#define PART_MAX (EVENT_LINE_MAX + 6 * (EVENT_ERROR_MAX + 16 * EVENT_ID_MAX) + 64 * 1024)
+
+/* What the sentence says of the request. */
+static const char *const verbs[STATUS_COUNT] = {
+	[STATUS_NONE] = "",
+	[STATUS_PENDING] = "is pending",
+	[STATUS_PROCESSING] = "started",
+	[STATUS_COMPLETED] = "finished",
+	[STATUS_FAILED] = "failed",
+	[STATUS_CANCELLED] = "was cancelled",
+	[STATUS_CANCELLED_PENDING] = "is being cancelled",
+};
+
+static void add_string(struct buf *out, const char *text)
+{
+	if (text)
+		buf_add_json(out, text, strlen(text));
+	else
+		buf_adds(out, "null");
+}
+
+/* The names of UUIDs are made of what identifies the object, so every host makes the same. */
+static void add_id(struct buf *out, const char *given, const char *project, const char *type,
+	const char *name, const char *version)
+{
+	char path[TYPE_NAME_MAX + 2 * OBJECT_PART_MAX + 3];
+	char uuid[ID_UUID_LEN + 1];
+
+	if (given) {
+		add_string(out, given);
+		return;
+	}
+	(void)snprintf(path, sizeof(path), "%s/%s%s%s", type, name, version ? "/" : "",
+		version ? version : ""); /* fits: object_parse bounds the parts */
+	id_uuid_named(project, path, uuid);
+	add_string(out, uuid);
+}
+
+static void add_fields(struct buf *out, const struct event *e, struct target target,
+	const char *type, const char *project)
+{
+	buf_addf(out, "\"%s_id\":", type);
+	add_id(out, e->object_id, project, type, target.name, NULL);
+	buf_addf(out, ",\"%s_name\":", type);
+	add_string(out, target.name);
+	buf_addf(out, ",\"%s_version_id\":", type);
+	if (target.version || e->version_id)
+		add_id(out, e->version_id, project, type, target.name, target.version);
+	else
+		buf_adds(out, "null");
+	buf_addf(out, ",\"%s_version_name\":", type);
+	add_string(out, target.version);
+	buf_adds(out, ",\"request_id\":");
+	add_string(out, e->request_id);
+	buf_addf(out, ",\"status\":\"%s\"", request_status_name(e->status));
+}
+
+/* For people, and for receivers such as Slack that show nothing but `text`. */
+static void add_sentence(struct buf *out, const struct event *e, struct target target,
+	const char *type, const char *project)
+{
+	buf_addf(out, "%c%s request %s %s for %s %s", toupper((unsigned char)type[0]), type + 1,
+		e->request_id, verbs[e->status], type, target.name);
+	if (target.version)
+		buf_addf(out, " %s", target.version);
+	buf_addf(out, " in project %s", project);
+}
+
+static void add_rest(struct buf *out, const struct event *e, const struct buf *sentence)
+{
+	if (e->error_message) {
+		buf_adds(out, ",\"error_message\":");
+		add_string(out, e->error_message);
+	}
+	if (e->metadata) {
+		buf_adds(out, ",\"metadata\":");
+		buf_adds(out, e->metadata);
+	}
+	if (e->time) {
+		buf_adds(out, ",\"time\":");
+		add_string(out, e->time);
+	}
+	buf_adds(out, ",\"text\":");
+	buf_add_json(out, buf_str(sentence), sentence->len);
+}
+
+int payload_render(
+	struct payload *p, const struct event *e, const struct types *t, const char *project)
+{
+	struct target target = object_target(&e->object, t);
+	const char *type = t->name[target.type];
+	bool has_result = e->result && strlen(e->result) <= RESULT_MAX;
+	struct payload made = { 0 };
+	struct buf fields = BUF(PART_MAX);
+	struct buf sentence = BUF(PART_MAX);
+	struct buf rest = BUF(PART_MAX);
+	int rc = 0;
+
+	assert(e->request_id && e->status != STATUS_NONE);
+	add_fields(&fields, e, target, type, project);
+	add_sentence(&sentence, e, target, type, project);
+	add_rest(&rest, e, &sentence);
+	if (!buf_error(&sentence)) {
+		made.fields = buf_detach(&fields);
+		made.rest = buf_detach(&rest);
+	}
+	if (has_result)
+		made.result = strdup(e->result);
+
+	if (!made.fields || !made.rest || (has_result && !made.result)) {
+		payload_release(&made);
+		rc = -ENOMEM;
+	} else {
+		*p = made;
+	}
+	buf_release(&fields);
+	buf_release(&sentence);
+	buf_release(&rest);
+	return rc;
+}
+
+void payload_release(struct payload *p)
+{
+	free(p->fields);
+	free(p->result);
+	free(p->rest);
+	*p = (struct payload){ 0 };
+}
+
+void payload_body(
+	const struct payload *p, const char *event_name, bool include_result, struct buf *out)
+{
+	buf_adds(out, "{\"event\":");
+	add_string(out, event_name);
+	buf_addc(out, ',');
+	buf_adds(out, p->fields);
+	if (include_result && p->result) {
+		buf_adds(out, ",\"result\":");
+		buf_adds(out, p->result);
+	}
+	buf_adds(out, p->rest);
+	buf_addc(out, '}');
+}
