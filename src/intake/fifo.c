@@ -1,0 +1,174 @@
+#include "intake/fifo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <signal.h>
+#include <stdnoreturn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What an unprivileged user may ask for by default (/proc/sys/fs/pipe-max-size). */
+#define PIPE_SIZE (1024 * 1024)
+#define OPEN_PIPE (O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC)
+
+/*
+ * Opens the pipe through a clone of the mount that hangs nowhere, because a descriptor opened under
+ * the mount point makes `umount` fail with EBUSY for as long as the daemon lives. System calls
+ * without their wrappers: those came to glibc long after they came to Linux.
+ *
+ * Runs in the child, and a fork of a program with threads may only make async-signal-safe calls.
+ */
+static int open_in_child(const char *mountpoint, const char *name)
+{
+	struct stat st;
+	int fd, error = 0;
+	int mount = (int)syscall(
+		SYS_open_tree, AT_FDCWD, mountpoint, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (mount < 0)
+		return -errno;
+	fd = openat(mount, name, OPEN_PIPE);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		error = -errno;
+	else if (!S_ISFIFO(st.st_mode))
+		error = -EINVAL;
+	return error ? error : fd;
+}
+
+/* The message of the child: an errno or, with a descriptor beside it, 0. */
+union control {
+	struct cmsghdr header;
+	char space[CMSG_SPACE(sizeof(int))];
+};
+
+static void send_result(int socket, int result)
+{
+	int error = result < 0 ? result : 0;
+	union control control = { 0 };
+	struct iovec data = { .iov_base = &error, .iov_len = sizeof(error) };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
+
+	if (!error) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &result, sizeof(int));
+	}
+	(void)sendmsg(socket, &message, MSG_NOSIGNAL); /* nobody there: nobody wants it */
+}
+
+/*
+ * The child closes what it inherited before it asks anything of the mount: its copy of /dev/fuse
+ * would keep the mount alive, and the child waiting for it, if the daemon was killed now.
+ */
+static noreturn void child_main(int socket, const char *mountpoint, const char *name)
+{
+	if (socket != STDERR_FILENO + 1)
+		socket = dup2(socket, STDERR_FILENO + 1);
+	(void)syscall(SYS_close_range, socket + 1, ~0U, 0); /* ENOSYS before Linux 5.9 */
+	send_result(socket, open_in_child(mountpoint, name));
+	_exit(0);
+}
+
+int fifo_open_inside(const char *mountpoint, const char *name, struct fifo_opening *o)
+{
+	int ends[2], error;
+	pid_t child;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+		return -errno;
+	child = fork();
+	if (child == 0)
+		child_main(ends[1], mountpoint, name);
+	error = child < 0 ? -errno : 0;
+	(void)close(ends[1]); /* unused here */
+	if (error) {
+		(void)close(ends[0]); /* likewise */
+		return error;
+	}
+	o->socket = ends[0];
+	o->child = child;
+	return 0;
+}
+
+/* The child's answer: a descriptor, or the errno that it met; -EIO if it died without one. */
+static int receive_result(int socket)
+{
+	int fd, error;
+	union control control;
+	struct iovec data = { .iov_base = &error, .iov_len = sizeof(error) };
+	struct msghdr message = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+
+	if (n < 0)
+		return -errno;
+	if (n != sizeof(error))
+		return -EIO;
+	if (error)
+		return error;
+	if (message.msg_controllen < CMSG_LEN(sizeof(int)))
+		return -EMFILE; /* the kernel drops what finds no free descriptor here */
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(int));
+	return fd;
+}
+
+/* Larger bursts fit before a writer waits. Refused above the user's share of pipe memory. */
+static void enlarge(int fd)
+{
+	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
+}
+
+int fifo_receive(struct fifo_opening *o, int *fd)
+{
+	int result = receive_result(o->socket);
+
+	if (result == -EAGAIN)
+		return result;
+	(void)close(o->socket); /* nothing else comes */
+	while (waitpid(o->child, NULL, 0) < 0 && errno == EINTR)
+		; /* it has said all, or is dead: it leaves without touching the mount again */
+	if (result < 0)
+		return result;
+	enlarge(result);
+	*fd = result;
+	return 0;
+}
+
+void fifo_cancel(struct fifo_opening *o)
+{
+	(void)close(o->socket); /* a descriptor that is in it goes too */
+	(void)kill(o->child, SIGKILL);
+	/* It may wait in the mount until that is gone; then it is init who reaps it. */
+	(void)waitpid(o->child, NULL, WNOHANG);
+}
+
+int fifo_open_beside(const char *path, int *fd)
+{
+	struct stat st;
+	int pipe;
+
+	if (mkfifo(path, 0600) < 0 && errno != EEXIST)
+		return -errno;
+	pipe = open(path, OPEN_PIPE);
+	if (pipe < 0)
+		return -errno;
+	if (fstat(pipe, &st) < 0 || !S_ISFIFO(st.st_mode)) {
+		(void)close(pipe); /* nothing was written */
+		return -EEXIST;
+	}
+	enlarge(pipe);
+	*fd = pipe;
+	return 0;
+}
