@@ -28,9 +28,10 @@ SRC := $(wildcard src/*.c src/*/*.c)
 OBJ := $(SRC:src/%.c=$B/%.o)
 # Everything but main goes into an archive: a unit test links only what it calls.
 LIB := $B/libwebhookfs.a
+C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
 UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all check unit e2e lint format format-check deps demo clean help docs-tables
+.PHONY: all check unit e2e lint format deps demo clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -49,7 +50,8 @@ $B/%.o: src/%.c Makefile
 
 $B/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka \
+		$$($(PKG_CONFIG) --libs libmicrohttpd)
 
 # The scripted receiver of the tests and the demo.
 $B/sink: tests/lib/sink.c
@@ -58,8 +60,52 @@ $B/sink: tests/lib/sink.c
 
 -include $(OBJ:.o=.d) $(UNIT:=.d) $B/sink.d
 
+# ---- tests: every runner speaks TAP, tests/check adds them up
+
+TEST_PROGRAMS := $B/webhookfs $B/sink $(UNIT)
+
+check: $(TEST_PROGRAMS)
+	@CC='$(CC)' BUILD='$(abspath $B)' tests/check $(UNIT)
+
 unit: $(UNIT)
-	tests/run unit $(UNIT)
+	@tests/run unit $(UNIT)
+
+e2e: $B/webhookfs $B/sink
+	@BUILD='$(abspath $B)' tests/run e2e $(wildcard tests/e2e/*.bats)
+
+lint:
+	@CC='$(CC)' tests/run lint tests/lint tests/format
+
+format:
+	clang-format -i $(C_FILES)
+
+demo: $B/webhookfs
+	@contrib/demo/demo.sh $B/webhookfs
+
+# ---- what all this needs, from Debian's packages
+
+DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev libjansson-dev \
+	libsqlite3-dev libssl-dev uuid-dev uthash-dev
+DEPS_RUN := fuse3 ca-certificates
+DEPS_TEST := clang clang-format libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
+	nginx-light mandoc shellcheck sqlite3 python3-minimal
+
+deps:
+	@contrib/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
+
+# `make deps check` in one go, and with -j: nothing is built before its packages are there.
+ifneq (,$(filter deps,$(MAKECMDGOALS)))
+$(OBJ) $(UNIT) $B/sink: | deps
+endif
 
 clean:
 	rm -rf build
+
+help:
+	@echo 'make            builds $B/webhookfs'
+	@echo 'make deps       installs the Debian packages that building and testing need'
+	@echo 'make demo       shows webhookfs at work with a real receiver'
+	@echo 'make check      all tests (unit, e2e and lint run a part)'
+	@echo 'make format     lays out the source by .clang-format'
+	@echo 'make clean      removes build/'
+	@echo 'SAN=address,undefined  CC=clang  WERROR=1  CFLAGS=...'
