@@ -6,9 +6,9 @@
  * of their names. Pure; every change is made on a clone that replaces the hook when it has been
  * saved, so a hook is never half changed.
  *
- * Protected values (a header whose file others may not read; likewise a url) are shown as MASK and never
- * by hook_show, never in a sentence; only hook_json(…, HOOK_JSON_STORED) and the sender read them.
- * Memory that held one is cleared before it is freed.
+ * Protected values (a header whose file others may not read; likewise a url) are shown as MASK by
+ * hook_show and stand in no sentence; only hook_json(…, HOOK_JSON_STORED) and the sender read
+ * them. Memory that held one is cleared before it is freed.
  *
  * Errors: as in setting.h; -EPERM where a protected value would be laid open.
  */
@@ -19,13 +19,20 @@
 #define HOOK_URL_MAX         2048
 #define HOOK_DESCRIPTION_MAX 400
 #define HOOK_LABELS_MAX      64
+#define HOOK_LABEL_MAX       256 /* bytes of one line */
 #define HOOK_HEADERS_MAX     64
+#define HOOK_FILES_MAX       256 /* entries of `files`: headers, settings, some to spare */
 #define HEADER_NAME_MAX      128
 #define HEADER_VALUE_MAX     8192
 #define HOOK_JSON_MAX        (1024 * 1024)
 #define MASK                 "********"
 
-enum hook_enabled { HOOK_OFF, HOOK_ON, HOOK_PAUSED };
+enum hook_enabled {
+	HOOK_OFF, /* takes no events, sends nothing */
+	HOOK_ON,
+	HOOK_PAUSED, /* takes events, sends nothing */
+	HOOK_GONE,   /* as off; the receiver answered 410 */
+};
 
 struct header {
 	char *name;
@@ -37,7 +44,7 @@ struct header {
 /* Attributes of one file of the hook that differ from what its row says. */
 struct hook_file {
 	char *name;  /* "" the hook's directory, "url", "headers", "headers/X-Y" */
-	mode_t mode; /* permission bits; HOOK_MODE_UNSET: as the row says */
+	mode_t mode; /* permission bits; HOOK_MODE_UNSET: as the row says, headers 0644 or 0600 */
 	uint32_t uid, gid;
 	int64_t mtime_ms; /* 0: the hook's. Not stored. */
 };
@@ -48,8 +55,9 @@ struct hook {
 	int64_t id; /* never reused; 0: none yet */
 	char *name;
 	const struct types *types; /* the mount's; outlives the hook */
-	uint32_t uid, gid;         /* who made it: the owner of files without an entry in `files` */
-	int64_t mtime_ms;          /* last change of anything */
+	uint32_t uid, gid;         /* who made it, if not the mounting user: HOOK_OWNER_UNSET */
+	int64_t made_ms;  /* when it was made or loaded: the time of files never written since */
+	int64_t mtime_ms; /* last change of anything */
 
 	char *url;
 	struct event_set events;
@@ -69,7 +77,8 @@ struct hook {
 extern const struct setting hook_settings[];
 extern const size_t hook_settings_count;
 
-/* 1 to 64 bytes of UTF-8 without blanks, control characters, '/', not starting with '.' or '-'. */
+/* 1 to 64 bytes of UTF-8 without blanks, control characters, '/', not starting with '.' or '-'.
+ * -EINVAL, -ENAMETOOLONG. */
 int hook_name_check(const char *name, size_t len, struct err *err);
 
 /* A new hook with every setting at its default. Never NULL (aborts). */
@@ -88,17 +97,21 @@ void hook_missing(const struct hook *h, struct buf *out);
 int hook_store(
 	struct hook *h, const struct setting *s, const char *text, size_t len, struct err *err);
 void hook_show(const struct hook *h, const struct setting *s, struct buf *out);
-/* True for a setting whose text must not be quoted in errors: protected, or may be a secret. */
+/*
+ * True for a file ("url", "headers/X", "config.json") whose text must not be quoted in errors: it
+ * is protected, would be protected from birth, or may hold a protected value.
+ */
 bool hook_protected(const struct hook *h, const char *file);
 
 /* Headers: names compare without case and keep the spelling of the one who made them. */
 struct header *hook_header_find(const struct hook *h, const char *name);
 struct header *hook_header_slot(const struct hook *h, uint8_t slot);
-/* -EINVAL: no token, not to be set by users (-EPERM: Host, Content-Length, webhook-* …). */
+/* -EINVAL: no token; -ENAMETOOLONG; -EPERM: the sender's own (Host, Content-Length, webhook-*). */
 int header_name_check(const char *name, size_t len, struct err *err);
 /* Authorization, Cookie, X-Api-Key and the like: protected from birth. */
 bool header_born_protected(const char *name);
-/* -EEXIST, -ENOSPC beyond HOOK_HEADERS_MAX. */
+/* -EEXIST, -ENOSPC beyond HOOK_HEADERS_MAX. Pointers to other headers are invalid afterwards, as
+ * they are after a removal; slots stay. */
 int hook_header_add(
 	struct hook *h, const char *name, bool protected, struct err *err, struct header **out);
 int hook_header_store(
@@ -108,12 +121,21 @@ void hook_header_remove(struct hook *h, struct header *hd);
 
 /* Attributes of "url", "headers/X-Y", …; NULL where nothing differs. */
 struct hook_file *hook_file_find(const struct hook *h, const char *name);
-struct hook_file *hook_file_get(struct hook *h, const char *name); /* makes it; NULL: no memory */
+/* Makes it if there is none; NULL: no memory, or HOOK_FILES_MAX. */
+struct hook_file *hook_file_get(struct hook *h, const char *name);
 /*
- * What a chmod means: permission bits are kept; for a header or url, taking group's and others' read bits
- * away protects the value, and giving one back while there is a value is -EPERM.
+ * What a chmod means: permission bits are kept; for a header or url, taking group's and others'
+ * read bits away protects the value (nothing beyond 0600 is kept then), and giving one back while
+ * there is a value is -EPERM, but for a file that its maker has not closed yet (`young`) and that
+ * is not born protected: install and mv make files 0600 and open them up at the end.
  */
-int hook_chmod(struct hook *h, const char *file, mode_t mode, struct err *err);
+int hook_chmod(struct hook *h, const char *file, mode_t mode, bool young, struct err *err);
+
+/*
+ * Makes jansson clear all memory that it frees, since values of protected files pass through it.
+ * Call it once, before anything else uses jansson.
+ */
+void hook_json_init(void);
 
 enum hook_json {
 	HOOK_JSON_SHOWN,  /* config.json: protected values null, "protected": true */
@@ -122,9 +144,15 @@ enum hook_json {
 /* Appends one indented JSON object and a newline: UbiOps's field names first, then ours. */
 void hook_json(const struct hook *h, enum hook_json form, struct buf *out);
 /*
- * The whole hook from its JSON (either form, or a UbiOps webhook object). `old` may be NULL; its
- * stored values stand in for protected headers given without one. Unknown fields are refused by name;
- * a syntax error names line and column. "name" is checked and otherwise ignored: the file's name counts.
+ * The whole hook from its JSON (either form, or a UbiOps webhook object). Unknown fields are
+ * refused by name; a syntax error names line and column. "name" is checked and otherwise ignored:
+ * the file's name counts.
+ *
+ * `old` is the hook that is replaced, NULL when the text comes from the state directory. Its id,
+ * owner and files carry over ("owner" and "files" count only without it, so that config.json
+ * neither gives a hook away nor opens its files), and its stored values stand in for protected
+ * ones: a header's that is null or absent, a url's that is masked, or null beside "url_protected":
+ * true. -EPERM where that would lay one open.
  */
 int hook_from_json(const char *name, const struct types *t, const struct hook *old,
 	const char *text, size_t len, struct err *err, struct hook **out);

@@ -22,6 +22,6 @@ int match_set(struct match *m, int64_t hook_id, const struct target *pattern,
 	const struct event_set *events);
 void match_unset(struct match *m, int64_t hook_id); /* no entry: nothing happens */
 /* Calls `found` once for every hook of which at least one of `phases` fires, in the order of ids,
- * with the phases that do. */
+ * with the phases that do. `found` must not come back here. */
 void match_find(const struct match *m, const struct target *t, unsigned phases,
 	match_found_fn *found, void *ctx);
