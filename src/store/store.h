@@ -7,10 +7,14 @@
  * open transaction wrote. Single-threaded; no clock (times are arguments).
  *
  * Durability: with full_sync a commit returns after fdatasync. After kill -9 or a power cut the store
- * is as of the last commit that returned 0.
+ * is as of the last commit that returned 0, or of one behind it that did not come to return 0: whole.
  *
- * Errors: 0 or -errno: -ENOSPC the disk is full, -EIO anything else that failed. After an error of
- * a change or a commit, everything since the last commit is undone and the store is usable again.
+ * Errors: 0 or -errno.
+ *   -ENOSPC the disk is full, -ENOMEM, -EIO anything else that failed, in a query too: all since the
+ *     last commit is undone, the numbers kept here included. Unless it was a commit that failed, further
+ *     changes fail alike until store_commit has returned the error too; then the store is usable
+ *     again. So a turn's commit tells whether the whole turn is kept, and is called in every turn.
+ *   -ENOENT no such hook or delivery, -EEXIST the name is taken: nothing has changed.
  *
  * Ids are never reused. Units: milliseconds; due times are struct now's due_ms.
  */
@@ -22,11 +26,12 @@ struct err;
 struct store;
 
 /* Opens or makes the database in directory `dir` (mode 0600). -EINVAL with a sentence that says what to do:
- * broken, foreign or newer database (left untouched). */
+ * broken, foreign or newer database (left untouched). -EBUSY: another process has it open; a child
+ * of fork() is one too, so open behind the last fork. Every error comes with a sentence. */
 int store_open(const char *dir, bool full_sync, struct err *err, struct store **out);
 void store_close(struct store *s);         /* uncommitted changes are dropped */
 int store_commit(struct store *s);         /* 0 at once if nothing changed */
-bool store_changed(const struct store *s); /* a transaction is open */
+bool store_changed(const struct store *s); /* store_commit has something to do or to report */
 /* Random text made with the database, e.g. "k3v9q2x1ab": the part of webhook-ids that tells hosts apart. */
 const char *store_tag(const struct store *s);
 
@@ -44,12 +49,14 @@ struct store_hook {
 };
 typedef void store_hook_fn(void *ctx, const struct store_hook *h);
 
-int store_hook_add(struct store *s, const char *name, int64_t *out_id);
-/* Step one of a rename (commit, rename the file, then step two). */
+int store_hook_add(struct store *s, const char *name, int64_t *out_id); /* -EEXIST */
+/* Step one of a rename (commit, rename the file, then step two). -EEXIST. Again before step two:
+ * renamed_from stays, it is the name of the file. */
 int store_hook_rename(struct store *s, int64_t id, const char *name);
 int store_hook_renamed(struct store *s, int64_t id);
 /* With all its deliveries; *out_dropped: how many were pending. */
 int store_hook_remove(struct store *s, int64_t id, uint64_t *out_dropped);
+/* In the order of ids; `each` must not call the store, and its strings live as long as the call. */
 int store_hook_each(struct store *s, store_hook_fn *each, void *ctx);
 /* Saves delivered, failed, last_*. */
 int store_hook_save(struct store *s, const struct store_hook *h);
@@ -71,7 +78,8 @@ struct store_event {
 
 /* 1 if an event with this idempotency key was taken since since_ms, else 0, or -errno. */
 int store_event_seen(struct store *s, const char *id, int64_t since_ms);
-/* Adds an event that will have `deliveries` deliveries (≥ 1). */
+/* Adds an event that will have `deliveries` deliveries (≥ 1): as many calls of store_delivery_add
+ * follow in the same transaction. */
 int store_event_add(
 	struct store *s, const struct store_event *e, unsigned deliveries, int64_t *out_id);
 int store_delivery_add(struct store *s, int64_t event_id, int64_t hook_id, const char *event_name,
@@ -95,6 +103,9 @@ struct store_delivery {
 int store_delivery_get(struct store *s, int64_t id, struct store_delivery *out); /* -ENOENT */
 void store_delivery_release(struct store_delivery *d);
 
+/* What became of a delivery; -ENOENT where it is no longer there. Done removes it in any state, and
+ * with its last one the event; retry puts it into the lane of those tried (a failed one too: it is
+ * sent again); failed keeps it, and its event, outside both lanes. `error` may be NULL. */
 int store_delivery_done(struct store *s, int64_t id);
 int store_delivery_retry(
 	struct store *s, int64_t id, unsigned attempts, int64_t due_ms, const char *error);
@@ -104,6 +115,9 @@ uint64_t store_backlog_bytes(const struct store *s);
 
 /* ---- housekeeping: bounded work a call; 1 if there is more, 0 if done, -errno */
 
-int store_expire(struct store *s, int64_t ids_before_ms, unsigned limit); /* idempotency keys */
-/* At start: due times further ahead than any schedule reaches (the clock was wrong) come down to it. */
+/* Removes up to `limit` idempotency keys, and gives up to 256 pages (1 MiB) back to the file system
+ * when more than half of the file, and 16 MiB of it, is free. */
+int store_expire(struct store *s, int64_t ids_before_ms, unsigned limit);
+/* At start: due times further ahead than any schedule reaches (the clock was wrong) come down to it,
+ * 10,000 a call. */
 int store_clamp_due(struct store *s, int64_t latest_due_ms);

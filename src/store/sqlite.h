@@ -1,0 +1,104 @@
+#pragma once
+/*
+ * sqlite: what the files of the embedded engine share. Nothing outside store/ includes it (but
+ * store's own test).
+ *
+ * sqlite.c        statements, the transaction, errors, counters
+ * sqlite_open.c   the database file: looked at, made, opened, closed
+ * sqlite_hooks.c  hooks
+ * sqlite_work.c   events, deliveries, idempotency keys, housekeeping
+ *
+ * Every statement is a row of statement_sql and is prepared once, at open. A query uses
+ * statement_row and, after a row, statement_reset; a change is
+ *
+ *     int error = store_begin(s);
+ *     …bind_int(s, HOOK_ADD, 1, id); bind_text(…)…
+ *     return error ? error : statement_run(s, HOOK_ADD);
+ */
+#include "store/store.h"
+
+#include <sqlite3.h>
+
+/* The lanes of the index delivery_lane, and what has become of a delivery:
+ *
+ *     FRESH → RETRY | FAILED | GONE     RETRY → RETRY | FAILED | GONE
+ *     FAILED → RETRY (sent again) | FAILED | GONE
+ *
+ * The numbers are in the file. GONE is not: it is the absence of a row. */
+enum delivery_state { DELIVERY_FRESH, DELIVERY_RETRY, DELIVERY_FAILED, DELIVERY_GONE };
+
+enum statement {
+	BEGIN,
+	COMMIT,
+	ROLLBACK,
+	TOTALS_SAVE,
+	COUNTER,
+	COUNTER_SAVE,
+	HOOK_ADD,
+	HOOK_RENAME,
+	HOOK_RENAMED,
+	HOOK_SAVE,
+	HOOK_PENDING,
+	HOOK_REMOVE,
+	HOOK_EACH,
+	HOOK_DELIVERIES,
+	EVENT_ADD,
+	EVENT_COUNTS,
+	EVENT_REMOVE,
+	SEEN,
+	SEEN_ADD,
+	SEEN_OLD,
+	SEEN_REMOVE,
+	DELIVERY_ADD,
+	DELIVERY_PAGE_SAME,
+	DELIVERY_PAGE_LATER,
+	DELIVERY_GET,
+	DELIVERY_FIND,
+	DELIVERY_MOVE,
+	DELIVERY_REMOVE,
+	DELIVERY_CLAMP,
+	PAGES,
+	PAGES_FREE,
+	PAGES_GIVE_BACK,
+	STATEMENT_COUNT
+};
+extern const char *const statement_sql[STATEMENT_COUNT];
+
+/* Kept here and written with each commit that changed them. */
+struct totals {
+	int64_t next_hook, next_event, next_delivery; /* the ids to give next */
+	int64_t backlog_bytes;
+};
+
+struct touched; /* a hook whose pending count has changed since the last commit */
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *statements[STATEMENT_COUNT];
+	bool begun; /* a transaction is open */
+	int failed; /* -errno that has undone the transaction and that store_commit is to report */
+	struct totals now, committed;
+	struct touched *touched;
+	char tag[16];
+};
+
+/* Begins the transaction unless it is open; the error of a failed one until store_commit. */
+int store_begin(struct store *s);
+/* Adds to the hook's pending count, in memory until the commit; no matter if the hook is gone then. */
+int store_touch(struct store *s, int64_t hook_id, int64_t by);
+int64_t store_touched(const struct store *s, int64_t hook_id); /* what the row still lacks */
+/* Undoes everything since the last commit; returns error, as store_commit will. */
+int store_fail(struct store *s, int error);
+
+/* Runs a change to its end. -EEXIST: a name is taken, nothing is undone; else as store_fail. */
+int statement_run(struct store *s, enum statement st);
+/* Steps a query: 1 a row, 0 the end, or an error as store_fail. Only after a row does the caller
+ * reset it. */
+int statement_row(struct store *s, enum statement st);
+void statement_reset(struct store *s, enum statement st);
+
+/* Parameters count from 1. Text is not copied: it lives until the statement has run. NULL is NULL. */
+void bind_int(struct store *s, enum statement st, int n, int64_t value);
+void bind_text(struct store *s, enum statement st, int n, const char *text);
+/* Columns count from 0. */
+int64_t column_int(struct store *s, enum statement st, int n);

@@ -1,0 +1,370 @@
+/*
+ * Events, their deliveries, idempotency keys, and housekeeping.
+ *
+ * An event is stored once and counts its deliveries: `refs` rows point to it, `pending` of them
+ * still wait. It goes with its last row, and it counts for the backlog while any waits. All
+ * changes of a delivery go through delivery_move, so these counts have one place to be right in.
+ */
+#include "store/sqlite.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows a call: some 10 ms of work. */
+#define CLAMP_ROWS 10000
+
+/* Free pages are given back to the file system once they are more than those in use, and 16 MiB: a
+ * queue that comes and goes keeps its room. */
+#define FREE_PAGES_KEPT 4096
+
+int store_event_seen(struct store *s, const char *id, int64_t since_ms)
+{
+	int row;
+
+	bind_text(s, SEEN, 1, id);
+	row = statement_row(s, SEEN);
+	if (row == 1) {
+		row = column_int(s, SEEN, 0) >= since_ms;
+		statement_reset(s, SEEN);
+	}
+	return row;
+}
+
+static int64_t event_bytes(const struct store_event *e)
+{
+	return (int64_t)(strlen(e->fields) + (e->result ? strlen(e->result) : 0) + strlen(e->rest));
+}
+
+int store_event_add(
+	struct store *s, const struct store_event *e, unsigned deliveries, int64_t *out_id)
+{
+	int64_t bytes = event_bytes(e);
+	int error = store_begin(s);
+
+	if (error)
+		return error;
+	if (e->id) {
+		bind_text(s, SEEN_ADD, 1, e->id);
+		bind_int(s, SEEN_ADD, 2, e->accepted_ms);
+		error = statement_run(s, SEEN_ADD);
+		if (error)
+			return error;
+	}
+	bind_int(s, EVENT_ADD, 1, s->now.next_event);
+	bind_int(s, EVENT_ADD, 2, deliveries);
+	bind_int(s, EVENT_ADD, 3, bytes);
+	bind_int(s, EVENT_ADD, 4, e->accepted_ms);
+	bind_int(s, EVENT_ADD, 5, e->uid);
+	bind_text(s, EVENT_ADD, 6, e->request_id);
+	bind_text(s, EVENT_ADD, 7, e->fields);
+	bind_text(s, EVENT_ADD, 8, e->result);
+	bind_text(s, EVENT_ADD, 9, e->rest);
+	error = statement_run(s, EVENT_ADD);
+	if (error)
+		return error;
+	s->now.backlog_bytes += bytes;
+	*out_id = s->now.next_event++;
+	return 0;
+}
+
+int store_delivery_add(struct store *s, int64_t event_id, int64_t hook_id, const char *event_name,
+	int64_t due_ms, int64_t *out_id)
+{
+	int error = store_begin(s);
+
+	if (error)
+		return error;
+	bind_int(s, DELIVERY_ADD, 1, s->now.next_delivery);
+	bind_int(s, DELIVERY_ADD, 2, event_id);
+	bind_int(s, DELIVERY_ADD, 3, hook_id);
+	bind_int(s, DELIVERY_ADD, 4, due_ms);
+	bind_text(s, DELIVERY_ADD, 5, event_name);
+	error = statement_run(s, DELIVERY_ADD);
+	if (!error)
+		error = store_touch(s, hook_id, 1);
+	if (!error)
+		*out_id = s->now.next_delivery++;
+	return error;
+}
+
+/* Collects ids and due times to the end of the query: the count, or -errno. */
+static int rows_read(struct store *s, enum statement st, struct store_row *rows)
+{
+	int count = 0, row;
+
+	while ((row = statement_row(s, st)) == 1)
+		rows[count++] = (struct store_row){
+			.id = column_int(s, st, 0),
+			.due_ms = column_int(s, st, 1),
+		};
+	return row < 0 ? row : count;
+}
+
+int store_pending(struct store *s, int64_t hook_id, bool retry, int64_t after_due_ms,
+	int64_t after_id, struct store_row *rows, unsigned limit)
+{
+	enum delivery_state lane = retry ? DELIVERY_RETRY : DELIVERY_FRESH;
+	int same, later;
+
+	bind_int(s, DELIVERY_PAGE_SAME, 1, hook_id);
+	bind_int(s, DELIVERY_PAGE_SAME, 2, lane);
+	bind_int(s, DELIVERY_PAGE_SAME, 3, after_due_ms);
+	bind_int(s, DELIVERY_PAGE_SAME, 4, after_id);
+	bind_int(s, DELIVERY_PAGE_SAME, 5, limit);
+	same = rows_read(s, DELIVERY_PAGE_SAME, rows);
+	if (same < 0 || (unsigned)same == limit)
+		return same;
+	bind_int(s, DELIVERY_PAGE_LATER, 1, hook_id);
+	bind_int(s, DELIVERY_PAGE_LATER, 2, lane);
+	bind_int(s, DELIVERY_PAGE_LATER, 3, after_due_ms);
+	bind_int(s, DELIVERY_PAGE_LATER, 4, (int64_t)limit - same);
+	later = rows_read(s, DELIVERY_PAGE_LATER, rows + same);
+	return later < 0 ? later : same + later;
+}
+
+/* A copy of a text of DELIVERY_GET; NULL for NULL, or with *error set. */
+static char *delivery_text(struct store *s, int n, int *error)
+{
+	sqlite3_stmt *st = s->statements[DELIVERY_GET];
+	/* As a blob: the same bytes, without SQLite's copy of them to put a NUL behind. */
+	const char *text = sqlite3_column_blob(st, n);
+	size_t len = (size_t)sqlite3_column_bytes(st, n);
+	char *copy;
+
+	if (sqlite3_column_type(st, n) == SQLITE_NULL)
+		return NULL;
+	copy = text || len == 0 ? malloc(len + 1) : NULL;
+	if (!copy) {
+		*error = -ENOMEM;
+		return NULL;
+	}
+	if (len)
+		memcpy(copy, text, len);
+	copy[len] = '\0';
+	return copy;
+}
+
+int store_delivery_get(struct store *s, int64_t id, struct store_delivery *out)
+{
+	struct store_delivery d = { .id = id };
+	int row, error = 0;
+
+	bind_int(s, DELIVERY_GET, 1, id);
+	row = statement_row(s, DELIVERY_GET);
+	if (row != 1)
+		return row ? row : -ENOENT;
+	d.event_id = column_int(s, DELIVERY_GET, 0);
+	d.hook_id = column_int(s, DELIVERY_GET, 1);
+	d.created_ms = column_int(s, DELIVERY_GET, 2);
+	d.attempts = (unsigned)column_int(s, DELIVERY_GET, 3);
+	d.event_name = delivery_text(s, 4, &error);
+	d.request_id = delivery_text(s, 5, &error);
+	d.fields = delivery_text(s, 6, &error);
+	d.result = delivery_text(s, 7, &error);
+	d.rest = delivery_text(s, 8, &error);
+	statement_reset(s, DELIVERY_GET);
+	if (error) {
+		store_delivery_release(&d);
+		return store_fail(s, error);
+	}
+	*out = d;
+	return 0;
+}
+
+void store_delivery_release(struct store_delivery *d)
+{
+	free(d->event_name);
+	free(d->request_id);
+	free(d->fields);
+	free(d->result);
+	free(d->rest);
+	*d = (struct store_delivery){ 0 };
+}
+
+/* A delivery and the counts of its event, as DELIVERY_FIND gives them. */
+struct place {
+	int64_t event_id, hook_id;
+	enum delivery_state state;
+	int64_t due_ms;
+	int64_t refs, pending, bytes;
+};
+
+static int delivery_find(struct store *s, int64_t id, struct place *out)
+{
+	int row;
+
+	bind_int(s, DELIVERY_FIND, 1, id);
+	row = statement_row(s, DELIVERY_FIND);
+	if (row != 1)
+		return row ? row : -ENOENT;
+	*out = (struct place){
+		.event_id = column_int(s, DELIVERY_FIND, 0),
+		.hook_id = column_int(s, DELIVERY_FIND, 1),
+		.state = (enum delivery_state)column_int(s, DELIVERY_FIND, 2),
+		.due_ms = column_int(s, DELIVERY_FIND, 3),
+		.refs = column_int(s, DELIVERY_FIND, 4),
+		.pending = column_int(s, DELIVERY_FIND, 5),
+		.bytes = column_int(s, DELIVERY_FIND, 6),
+	};
+	statement_reset(s, DELIVERY_FIND);
+	return 0;
+}
+
+static bool state_waits(enum delivery_state state)
+{
+	return state == DELIVERY_FRESH || state == DELIVERY_RETRY;
+}
+
+/* Takes the delivery of `p`, which has just become `to`, over into the counts of hook and event. */
+static int event_count(struct store *s, const struct place *p, enum delivery_state to)
+{
+	int64_t refs = p->refs - (to == DELIVERY_GONE);
+	int64_t pending = p->pending + state_waits(to) - state_waits(p->state);
+	int error = 0;
+
+	if (refs == p->refs && pending == p->pending)
+		return 0;
+	if (refs == 0) {
+		bind_int(s, EVENT_REMOVE, 1, p->event_id);
+		error = statement_run(s, EVENT_REMOVE);
+	} else {
+		bind_int(s, EVENT_COUNTS, 1, p->event_id);
+		bind_int(s, EVENT_COUNTS, 2, refs);
+		bind_int(s, EVENT_COUNTS, 3, pending);
+		error = statement_run(s, EVENT_COUNTS);
+	}
+	if (!error && pending != p->pending)
+		error = store_touch(s, p->hook_id, pending - p->pending);
+	if (!error)
+		s->now.backlog_bytes += p->bytes * ((pending > 0) - (p->pending > 0));
+	return error;
+}
+
+/* What a delivery becomes. DELIVERY_FAILED keeps the due time; DELIVERY_GONE looks at nothing else. */
+struct move {
+	enum delivery_state to;
+	unsigned attempts;
+	int64_t due_ms;
+	const char *error;
+};
+
+static int delivery_move(struct store *s, int64_t id, const struct move *m)
+{
+	struct place p;
+	int error = store_begin(s);
+
+	assert(m->to != DELIVERY_FRESH);
+	if (!error)
+		error = delivery_find(s, id, &p);
+	if (error)
+		return error;
+	if (m->to == DELIVERY_GONE) {
+		bind_int(s, DELIVERY_REMOVE, 1, id);
+		error = statement_run(s, DELIVERY_REMOVE);
+	} else {
+		bind_int(s, DELIVERY_MOVE, 1, id);
+		bind_int(s, DELIVERY_MOVE, 2, m->to);
+		bind_int(s, DELIVERY_MOVE, 3, m->attempts);
+		bind_int(s, DELIVERY_MOVE, 4, m->to == DELIVERY_RETRY ? m->due_ms : p.due_ms);
+		bind_text(s, DELIVERY_MOVE, 5, m->error);
+		error = statement_run(s, DELIVERY_MOVE);
+	}
+	return error ? error : event_count(s, &p, m->to);
+}
+
+int store_delivery_done(struct store *s, int64_t id)
+{
+	return delivery_move(s, id, &(struct move){ .to = DELIVERY_GONE });
+}
+
+int store_delivery_retry(
+	struct store *s, int64_t id, unsigned attempts, int64_t due_ms, const char *error)
+{
+	return delivery_move(s, id,
+		&(struct move){
+			.to = DELIVERY_RETRY,
+			.attempts = attempts,
+			.due_ms = due_ms,
+			.error = error,
+		});
+}
+
+int store_delivery_failed(struct store *s, int64_t id, unsigned attempts, const char *error)
+{
+	return delivery_move(s, id,
+		&(struct move){ .to = DELIVERY_FAILED, .attempts = attempts, .error = error });
+}
+
+/* One number that a query without parameters gives, or -errno. */
+static int64_t pages(struct store *s, enum statement st)
+{
+	int row = statement_row(s, st);
+	int64_t value;
+
+	if (row != 1)
+		return row;
+	value = column_int(s, st, 0);
+	statement_reset(s, st);
+	return value;
+}
+
+/* Gives up to 256 free pages back: 1 if it did, 0 if there is no need, -errno. */
+static int pages_give_back(struct store *s)
+{
+	int64_t free_pages = pages(s, PAGES_FREE), all;
+	int error;
+
+	if (free_pages < FREE_PAGES_KEPT)
+		return free_pages < 0 ? (int)free_pages : 0;
+	all = pages(s, PAGES);
+	if (all < 0)
+		return (int)all;
+	if (free_pages <= all - free_pages)
+		return 0;
+	error = store_begin(s);
+	if (!error)
+		error = statement_run(s, PAGES_GIVE_BACK);
+	return error ? error : 1;
+}
+
+static int seen_expire(struct store *s, int64_t before_ms, unsigned limit)
+{
+	int row, error;
+
+	/* Looked at first: the usual answer is none, and that needs no transaction. */
+	bind_int(s, SEEN_OLD, 1, before_ms);
+	row = statement_row(s, SEEN_OLD);
+	if (row != 1)
+		return row;
+	statement_reset(s, SEEN_OLD);
+
+	error = store_begin(s);
+	if (error)
+		return error;
+	bind_int(s, SEEN_REMOVE, 1, before_ms);
+	bind_int(s, SEEN_REMOVE, 2, limit);
+	error = statement_run(s, SEEN_REMOVE);
+	return error ? error : (unsigned)sqlite3_changes(s->db) == limit;
+}
+
+int store_expire(struct store *s, int64_t ids_before_ms, unsigned limit)
+{
+	int more = seen_expire(s, ids_before_ms, limit);
+	int given = more < 0 ? more : pages_give_back(s);
+
+	return given < 0 ? given : more || given;
+}
+
+int store_clamp_due(struct store *s, int64_t latest_due_ms)
+{
+	int error = store_begin(s);
+
+	if (error)
+		return error;
+	bind_int(s, DELIVERY_CLAMP, 1, latest_due_ms);
+	bind_int(s, DELIVERY_CLAMP, 2, CLAMP_ROWS);
+	error = statement_run(s, DELIVERY_CLAMP);
+	return error ? error : sqlite3_changes(s->db) == CLAMP_ROWS;
+}

@@ -1,0 +1,445 @@
+/* Hooks, events and deliveries: kept with their counts, found by index, removed with what hangs on them. */
+#include "store_fixture.h"
+
+#include <errno.h>
+
+/* ---- the transaction */
+
+static void what_is_not_committed_is_dropped_and_its_ids_given_again(void **state)
+{
+	int64_t hook, kept, dropped;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	kept = work_add(hook, 5);
+	assert_int_equal(store_counter_save(s, "accepted", 1), 0);
+	commit();
+	dropped = work_add(hook, 6);
+	assert_int_equal(store_counter_save(s, "accepted", 2), 0);
+	assert_hook(hook, 2, 5, -1);
+	assert_int_equal(store_counter(s, "accepted"), 2);
+	assert_int_equal(store_backlog_bytes(s), 2 * SAMPLE_BYTES);
+	reopen();
+	assert_hook(hook, 1, 5, -1);
+	assert_int_equal(store_counter(s, "accepted"), 1);
+	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
+	assert_int_equal(work_add(hook, 7), dropped);
+	assert_true(dropped > kept);
+}
+
+static void ids_are_never_given_again_after_a_commit(void **state)
+{
+	int64_t hook, event, delivery;
+	uint64_t gone;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	event = event_add(1);
+	delivery = delivery_add(event, hook, 0);
+	commit();
+	assert_int_equal(store_hook_remove(s, hook, &gone), 0);
+	commit();
+	reopen();
+	assert_true(hook_add("h") > hook);
+	assert_true(event_add(1) > event);
+	assert_true(delivery_add(event + 1, hook + 1, 0) > delivery);
+	commit();
+	/* Not even where the row of totals is older than the rows, as after a repair. */
+	assert_int_equal(sqlite3_exec(s->db,
+				 "UPDATE meta SET next_hook = 1, next_event = 1, next_delivery = 1",
+				 NULL, NULL, NULL),
+		SQLITE_OK);
+	reopen();
+	assert_int_equal(hook_add("i"), hook + 2);
+	assert_int_equal(event_add(1), event + 2);
+	assert_int_equal(delivery_add(event + 2, hook + 2, 0), delivery + 2);
+}
+
+static void a_refusal_undoes_nothing(void **state)
+{
+	struct store_delivery d;
+	int64_t hook, id;
+	uint64_t gone = 99;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	assert_int_equal(store_hook_add(s, "h", &id), -EEXIST);
+	assert_int_equal(store_hook_rename(s, hook_add("i"), "h"), -EEXIST);
+	assert_int_equal(store_hook_rename(s, 99, "j"), -ENOENT);
+	assert_int_equal(store_hook_renamed(s, 99), -ENOENT);
+	assert_int_equal(store_hook_save(s, &(struct store_hook){ .id = 99 }), -ENOENT);
+	assert_int_equal(store_hook_remove(s, 99, &gone), -ENOENT);
+	assert_int_equal(gone, 99);
+	assert_int_equal(store_delivery_get(s, 99, &d), -ENOENT);
+	assert_int_equal(store_delivery_done(s, 99), -ENOENT);
+	assert_int_equal(store_delivery_retry(s, 99, 1, 1, NULL), -ENOENT);
+	assert_int_equal(store_delivery_failed(s, 99, 1, NULL), -ENOENT);
+	commit();
+	reopen();
+	assert_hook(hook, 0, -1, -1);
+}
+
+/* ---- hooks */
+
+static void hooks_keep_their_numbers(void **state)
+{
+	int64_t a, b;
+	struct hook_seen seen;
+
+	(void)state;
+	reopen();
+	a = hook_add("a");
+	b = hook_add("b");
+	assert_int_equal(store_hook_save(s,
+				 &(struct store_hook){
+					 .id = b,
+					 .delivered = 7,
+					 .failed = 3,
+					 .last_success_ms = 111,
+					 .last_failure_ms = 222,
+					 .last_error = "HTTP 500",
+				 }),
+		0);
+	commit();
+	reopen();
+	seen = hook_get(b);
+	assert_string_equal(seen.name, "b");
+	assert_int_equal(seen.hook.delivered, 7);
+	assert_int_equal(seen.hook.failed, 3);
+	assert_int_equal(seen.hook.last_success_ms, 111);
+	assert_int_equal(seen.hook.last_failure_ms, 222);
+	assert_string_equal(seen.last_error, "HTTP 500");
+	seen = hook_get(a);
+	assert_int_equal(seen.hook.delivered, 0);
+	assert_string_equal(seen.last_error, "");
+}
+
+static void a_rename_is_remembered_until_it_is_finished(void **state)
+{
+	int64_t id;
+	struct hook_seen seen;
+
+	(void)state;
+	reopen();
+	id = hook_add("a");
+	assert_int_equal(store_hook_rename(s, id, "b"), 0);
+	assert_int_equal(store_hook_rename(s, id, "c"), 0);
+	commit();
+	reopen();
+	seen = hook_get(id);
+	assert_string_equal(seen.name, "c");
+	assert_string_equal(seen.renamed_from, "a");
+	assert_int_equal(store_hook_renamed(s, id), 0);
+	assert_null(hook_get(id).hook.renamed_from);
+	assert_true(hook_add("a") > id);
+}
+
+static void a_removed_hook_takes_its_deliveries_along(void **state)
+{
+	int64_t a, b, shared, failed;
+	uint64_t dropped;
+
+	(void)state;
+	reopen();
+	a = hook_add("a");
+	b = hook_add("b");
+	for (int i = 0; i < 600; i++)
+		(void)work_add(a, i);
+	shared = event_add(2);
+	(void)delivery_add(shared, a, 0);
+	(void)delivery_add(shared, b, 9);
+	failed = work_add(a, 0);
+	assert_int_equal(store_delivery_failed(s, failed, 1, "no"), 0);
+	commit();
+	(void)work_add(a, 0); /* one that the hook's row does not know yet */
+	assert_int_equal(store_hook_remove(s, a, &dropped), 0);
+	assert_int_equal(dropped, 602);
+	commit();
+	assert_int_equal(hook_get(a).count, 0);
+	assert_hook(b, 1, 9, -1);
+	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
+	assert_int_equal(number("SELECT count(*) FROM delivery"), 1);
+	assert_int_equal(number("SELECT count(*) FROM event"), 1);
+}
+
+/* ---- events and deliveries */
+
+static void a_delivery_comes_back_byte_for_byte(void **state)
+{
+	char *big = malloc(200001);
+	struct store_delivery d;
+	struct store_event e = sample;
+	int64_t hook, event, plain, large;
+
+	(void)state;
+	assert_non_null(big);
+	memset(big, 'x', 200000);
+	memcpy(big + 100000, "\xc3\xa9", 2);
+	big[200000] = '\0';
+	reopen();
+	hook = hook_add("h");
+	event = event_add(1);
+	plain = delivery_add(event, hook, 0);
+	e.fields = "";
+	e.result = NULL;
+	e.rest = big;
+	assert_int_equal(store_event_add(s, &e, 1, &event), 0);
+	large = delivery_add(event, hook, 0);
+	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES + 200000);
+	commit();
+
+	assert_int_equal(store_delivery_get(s, plain, &d), 0);
+	assert_int_equal(d.id, plain);
+	assert_int_equal(d.event_id, event - 1);
+	assert_int_equal(d.hook_id, hook);
+	assert_int_equal(d.created_ms, 1000);
+	assert_int_equal(d.attempts, 0);
+	assert_string_equal(d.event_name, "deployment_request_failed");
+	assert_string_equal(d.request_id, "r1");
+	assert_string_equal(d.fields, sample.fields);
+	assert_string_equal(d.result, sample.result);
+	assert_string_equal(d.rest, sample.rest);
+	store_delivery_release(&d);
+
+	assert_int_equal(store_delivery_get(s, large, &d), 0);
+	assert_string_equal(d.fields, "");
+	assert_null(d.result);
+	assert_string_equal(d.rest, big);
+	store_delivery_release(&d);
+	free(big);
+}
+
+static void the_life_of_an_event_for_three_hooks(void **state)
+{
+	struct store_delivery d;
+	int64_t hook, event, id[3];
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	event = event_add(3);
+	for (int i = 0; i < 3; i++)
+		id[i] = delivery_add(event, hook, 10 + i);
+	assert_hook(hook, 3, 10, -1);
+
+	assert_int_equal(store_delivery_done(s, id[0]), 0);
+	assert_int_equal(store_delivery_done(s, id[0]), -ENOENT);
+	assert_hook(hook, 2, 11, -1);
+	assert_int_equal(store_delivery_retry(s, id[1], 1, 500, "HTTP 503"), 0);
+	assert_hook(hook, 2, 12, 500);
+	assert_int_equal(store_delivery_get(s, id[1], &d), 0);
+	assert_int_equal(d.attempts, 1);
+	store_delivery_release(&d);
+	assert_int_equal(store_delivery_failed(s, id[2], 1, "HTTP 404"), 0);
+	assert_hook(hook, 1, -1, 500);
+	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
+
+	/* The last that waits is the end of the backlog, not of the event. */
+	assert_int_equal(store_delivery_failed(s, id[1], 9, "HTTP 503"), 0);
+	assert_hook(hook, 0, -1, -1);
+	assert_int_equal(store_backlog_bytes(s), 0);
+	assert_int_equal(number("SELECT count(*) FROM event"), 1);
+	/* Sent again, it is in the backlog again. */
+	assert_int_equal(store_delivery_retry(s, id[1], 0, 600, NULL), 0);
+	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
+	assert_hook(hook, 1, -1, 600);
+	assert_int_equal(store_delivery_done(s, id[1]), 0);
+	assert_int_equal(number("SELECT count(*) FROM event"), 1);
+	assert_int_equal(store_delivery_done(s, id[2]), 0);
+	assert_int_equal(number("SELECT count(*) FROM event"), 0);
+	assert_int_equal(store_backlog_bytes(s), 0);
+	commit();
+	assert_hook(hook, 0, -1, -1);
+}
+
+static void pages_go_by_due_time_then_id(void **state)
+{
+	static const int64_t due[] = { 7, 5, 5, 9, 5, 7 };
+	static const int order[] = { 1, 2, 4, 0, 5, 3 };
+	struct store_row rows[2], after = { .id = INT64_MIN, .due_ms = INT64_MIN };
+	int64_t hook, id[6];
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	for (int i = 0; i < 6; i++) {
+		id[i] = work_add(hook, due[i]);
+		(void)work_add(hook + 1, due[i]); /* another's */
+	}
+	for (int i = 0; i < 6; i += 2) {
+		assert_int_equal(store_pending(s, hook, false, after.due_ms, after.id, rows, 2), 2);
+		for (int j = 0; j < 2; j++) {
+			assert_int_equal(rows[j].id, id[order[i + j]]);
+			assert_int_equal(rows[j].due_ms, due[order[i + j]]);
+		}
+		after = rows[1];
+	}
+	assert_int_equal(store_pending(s, hook, false, after.due_ms, after.id, rows, 2), 0);
+	assert_int_equal(store_pending(s, hook, true, 0, 0, rows, 2), 0);
+	assert_int_equal(store_delivery_retry(s, id[1], 1, 100, NULL), 0);
+	assert_int_equal(store_pending(s, hook, true, 0, 0, rows, 2), 1);
+	assert_int_equal(rows[0].id, id[1]);
+	assert_int_equal(store_pending(s, hook, false, 0, 0, rows, 1), 1);
+	assert_int_equal(rows[0].id, id[2]);
+}
+
+/* ---- housekeeping */
+
+static void idempotency_keys_are_known_until_they_expire(void **state)
+{
+	struct store_event e = sample;
+	int64_t id;
+
+	(void)state;
+	reopen();
+	for (int i = 0; i < 5; i++) {
+		char key[] = { (char)('a' + i), '\0' };
+
+		e.id = key;
+		e.accepted_ms = 100 + i;
+		assert_int_equal(store_event_add(s, &e, 1, &id), 0);
+	}
+	assert_int_equal(store_event_seen(s, "a", 100), 1);
+	assert_int_equal(store_event_seen(s, "a", 101), 0);
+	assert_int_equal(store_event_seen(s, "z", 0), 0);
+	/* An old key that comes again counts from its new time. */
+	e.id = "a";
+	e.accepted_ms = 200;
+	assert_int_equal(store_event_add(s, &e, 1, &id), 0);
+	assert_int_equal(store_event_seen(s, "a", 101), 1);
+	commit();
+
+	assert_int_equal(store_expire(s, 101, 2), 0);
+	assert_false(store_changed(s));
+	assert_int_equal(store_expire(s, 104, 2), 1);
+	assert_int_equal(store_expire(s, 104, 2), 0);
+	commit();
+	assert_int_equal(store_event_seen(s, "d", 0), 0);
+	assert_int_equal(store_event_seen(s, "e", 0), 1);
+	assert_int_equal(store_event_seen(s, "a", 0), 1);
+}
+
+static void an_emptied_file_shrinks_step_by_step(void **state)
+{
+	char *big = calloc(1, 1 << 20);
+	struct store_event e = sample;
+	int64_t hook, event, before, steps = 0;
+	uint64_t dropped;
+
+	(void)state;
+	assert_non_null(big);
+	memset(big, 'x', (1 << 20) - 1);
+	e.rest = big;
+	reopen();
+	hook = hook_add("h");
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(store_event_add(s, &e, 1, &event), 0);
+		(void)delivery_add(event, hook, 0);
+	}
+	commit();
+	free(big);
+	assert_int_equal(store_expire(s, 0, 10), 0); /* full of use */
+	assert_int_equal(store_hook_remove(s, hook, &dropped), 0);
+	commit();
+	for (before = number("PRAGMA page_count"); store_expire(s, 0, 10) == 1; steps++) {
+		int64_t now = number("PRAGMA page_count");
+
+		commit();
+		assert_true(now < before && now >= before - 300);
+		before = now;
+	}
+	assert_true(steps > 10);
+	assert_in_range(number("PRAGMA freelist_count"), 1, 4096);
+	assert_false(store_changed(s));
+}
+
+static void due_times_come_down_to_the_latest_that_can_be(void **state)
+{
+	int64_t hook, other, retry, failed;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	other = hook_add("other");
+	(void)work_add(hook, 50);
+	for (int i = 0; i < 10001; i++)
+		(void)work_add(other, 1000 + i);
+	retry = work_add(hook, 1);
+	failed = work_add(hook, 5000);
+	assert_int_equal(store_delivery_retry(s, retry, 1, 9000, NULL), 0);
+	assert_int_equal(store_delivery_failed(s, failed, 1, NULL), 0);
+	commit();
+	assert_int_equal(store_clamp_due(s, 100), 1);
+	assert_int_equal(store_clamp_due(s, 100), 0);
+	commit();
+	assert_hook(hook, 2, 50, 100);
+	assert_hook(other, 10001, 100, -1);
+	assert_int_equal(number("SELECT count(*) FROM delivery WHERE due_ms = 100"), 10002);
+	assert_int_equal(number("SELECT count(*) FROM delivery WHERE due_ms = 5000"), 1);
+}
+
+/* Whether a line of a query plan costs by the number of deliveries, events or keys, which come in
+ * millions. Hooks and the row of totals may be walked. */
+static bool is_long(const char *plan)
+{
+	char table[32];
+
+	if (sscanf(plan, "SCAN %31s", table) == 1)
+		return strcmp(table, "hook") != 0 && strcmp(table, "meta") != 0;
+	return strstr(plan, "TEMP B-TREE");
+}
+
+static void no_statement_scans_what_may_be_long(void **state)
+{
+	(void)state;
+	reopen();
+	for (int i = 0; i < STATEMENT_COUNT; i++) {
+		char *sql = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", statement_sql[i]);
+		sqlite3_stmt *st;
+
+		assert_int_equal(sqlite3_prepare_v2(s->db, sql, -1, &st, NULL), SQLITE_OK);
+		while (sqlite3_step(st) == SQLITE_ROW) {
+			const char *plan = (const char *)sqlite3_column_text(st, 3);
+
+			if (is_long(plan))
+				fail_msg("%s\n%s", plan, statement_sql[i]);
+			/* To the id: thousands may share a due time. */
+			if (i == DELIVERY_PAGE_SAME)
+				assert_string_equal(plan,
+					"SEARCH delivery USING COVERING INDEX delivery_lane"
+					" (hook_id=? AND state=? AND due_ms=? AND rowid>?)");
+		}
+		assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
+		sqlite3_free(sql);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			what_is_not_committed_is_dropped_and_its_ids_given_again, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			ids_are_never_given_again_after_a_commit, enter, leave),
+		cmocka_unit_test_setup_teardown(a_refusal_undoes_nothing, enter, leave),
+		cmocka_unit_test_setup_teardown(hooks_keep_their_numbers, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			a_rename_is_remembered_until_it_is_finished, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			a_removed_hook_takes_its_deliveries_along, enter, leave),
+		cmocka_unit_test_setup_teardown(a_delivery_comes_back_byte_for_byte, enter, leave),
+		cmocka_unit_test_setup_teardown(the_life_of_an_event_for_three_hooks, enter, leave),
+		cmocka_unit_test_setup_teardown(pages_go_by_due_time_then_id, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			idempotency_keys_are_known_until_they_expire, enter, leave),
+		cmocka_unit_test_setup_teardown(an_emptied_file_shrinks_step_by_step, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			due_times_come_down_to_the_latest_that_can_be, enter, leave),
+		cmocka_unit_test_setup_teardown(no_statement_scans_what_may_be_long, enter, leave),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
