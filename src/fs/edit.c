@@ -1,0 +1,379 @@
+#include "fs/edit.h"
+
+#include "util/err.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One change of one file, handed through the backend to the functions below. */
+struct change {
+	const struct tree *tree;
+	const struct setting *setting; /* NULL: a header */
+	uint8_t slot;                  /* the header's */
+	const char *file;              /* as hook_file_find takes it */
+	const char *text;              /* the new value; NULL: none */
+	size_t len;
+	mode_t mode;
+	uint32_t uid, gid;
+	bool young;       /* as for hook_chmod */
+	bool protected;   /* a header's, put back with its value */
+	const char *name; /* a header's new name */
+};
+
+void edit_init(struct edit *e, size_t max)
+{
+	*e = (struct edit){ .text = BUF_SECRET(max) };
+}
+
+void edit_release(struct edit *e)
+{
+	buf_release(&e->text);
+	before_release(&e->before);
+}
+
+int edit_stage(
+	struct edit *e, const void *data, size_t len, uint64_t offset, bool append, struct err *err)
+{
+	if (e->poisoned)
+		return err_set(err, EINVAL, ERR_NO_COLUMN,
+			"an earlier write through this open file was refused; open it anew");
+	if (!e->started) {
+		if (offset && !append)
+			return err_set(err, EINVAL, ERR_NO_COLUMN,
+				"a value is written from its start, not from byte %llu",
+				(unsigned long long)offset);
+		e->base = offset;
+		e->started = true;
+	} else if (offset == 0 && e->base == 0 && e->text.len) {
+		buf_reset(&e->text);
+	} else if (offset != e->base + e->text.len && !append) {
+		return err_set(err, EINVAL, ERR_NO_COLUMN,
+			"writes to a value must follow each other; byte %llu does not",
+			(unsigned long long)offset);
+	}
+	buf_add(&e->text, data, len);
+	int r = buf_error(&e->text);
+	if (r) {
+		e->poisoned = true;
+		return err_set(
+			err, -r, ERR_NO_COLUMN, "a value has at most %zu bytes", e->text.max);
+	}
+	return 0;
+}
+
+bool edit_ended(const struct edit *e)
+{
+	return e->text.len && e->text.data[e->text.len - 1] == '\n';
+}
+
+size_t edit_text_len(const struct edit *e)
+{
+	const struct buf *b = &e->text;
+	size_t len = b->len;
+	if (len && b->data[len - 1] == '\n')
+		len--;
+	if (len && b->data[len - 1] == '\r')
+		len--;
+	return len;
+}
+
+static void stamp(struct hook *clone, const struct change *c)
+{
+	struct hook_file *f = hook_file_get(clone, c->file);
+	if (f)
+		f->mtime_ms = c->tree->backend.now_ms(c->tree->backend.ctx);
+}
+
+static int change_value(struct hook *clone, void *arg, struct err *err)
+{
+	const struct change *c = arg;
+	int r;
+	if (c->setting) {
+		r = hook_store(clone, c->setting, c->text, c->len, err);
+	} else {
+		struct header *hd = hook_header_slot(clone, c->slot);
+		if (!hd)
+			return err_set(err, ENOENT, ERR_NO_COLUMN, "the header was removed");
+		r = hook_header_store(clone, hd, c->text, c->len, err);
+	}
+	if (!r)
+		stamp(clone, c);
+	return r;
+}
+
+/* What no value may hold, whatever its type. */
+static int judge_bytes(const struct node *n, const char *text, size_t len, struct err *err)
+{
+	const char *bad = memchr(text, '\0', len);
+	if (bad)
+		return err_set(err, EINVAL, (size_t)(bad - text), "a value has no NUL byte");
+	bad = memchr(text, '\n', len);
+	if (bad && !(n->setting && n->setting->lines))
+		return err_set(err, EINVAL, (size_t)(bad - text),
+			"%s takes one line, and this is a second one", tree_name(n));
+	return 0;
+}
+
+static struct change change_of(const struct tree *t, const struct node *n, struct buf *file)
+{
+	tree_hook_file(n, file);
+	return (struct change){ .tree = t,
+		.setting = n->setting,
+		.slot = n->header ? n->header->slot : 0,
+		.file = buf_str(file) };
+}
+
+static int judge_only(const struct node *n, struct change *c, struct err *err)
+{
+	struct hook *clone = hook_clone(n->hook);
+	if (!clone)
+		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
+	int r = change_value(clone, c, err);
+	hook_free(clone);
+	return r;
+}
+
+void before_take(struct before *b, const struct node *n)
+{
+	struct buf file = BUF(HEADER_NAME_MAX + 16);
+	before_release(b);
+	*b = (struct before){ .known = true, .text = BUF_SECRET(EDIT_TEXT_MAX) };
+	tree_hook_file(n, &file);
+	const struct hook_file *f = hook_file_find(n->hook, buf_str(&file));
+	b->mode = f ? f->mode : HOOK_MODE_UNSET;
+	b->protected = n->header && n->header->protected;
+	if (n->setting)
+		setting_show(n->setting, n->hook, &b->text);
+	else if (n->header->value)
+		buf_adds(&b->text, n->header->value);
+	buf_release(&file);
+}
+
+void before_move(struct before *to, struct before *from)
+{
+	before_release(to);
+	*to = *from;
+	*from = (struct before){ 0 };
+}
+
+void before_release(struct before *b)
+{
+	buf_release(&b->text);
+	b->known = false;
+}
+
+static int change_back(struct hook *clone, void *arg, struct err *err)
+{
+	const struct change *c = arg;
+	struct hook_file *f = hook_file_get(clone, c->file);
+	struct header *hd = c->setting ? NULL : hook_header_slot(clone, c->slot);
+	if (f)
+		f->mode = c->mode;
+	if (hd)
+		hd->protected = c->protected;
+	return change_value(clone, arg, err);
+}
+
+static void roll_back(struct edit *e, const struct tree *t, const struct node *n, struct change *c)
+{
+	c->text = buf_str(&e->before.text);
+	c->len = e->before.text.len;
+	c->mode = e->before.mode;
+	c->protected = e->before.protected;
+	/* It was good before; if it cannot be saved now, what is there stays. */
+	(void)t->backend.hook_change(t->backend.ctx, n->hook->id, change_back, c, NULL);
+}
+
+int edit_judge(
+	struct edit *e, const struct tree *t, const struct node *n, bool flush, struct err *err)
+{
+	if (e->poisoned || !e->text.len || (flush && !e->pending))
+		return 0;
+	struct buf file = BUF(HEADER_NAME_MAX + 16);
+	struct change c = change_of(t, n, &file);
+	c.text = e->text.data;
+	c.len = edit_text_len(e);
+	bool commit = flush || edit_ended(e);
+	int r = judge_bytes(n, c.text, c.len, err);
+	if (!r && !commit) {
+		r = judge_only(n, &c, err);
+	} else if (!r) {
+		if (!e->before.known)
+			before_take(&e->before, n);
+		r = t->backend.hook_change(t->backend.ctx, n->hook->id, change_value, &c, err);
+	}
+	if (r) {
+		e->poisoned = true;
+		if (e->before.known)
+			roll_back(e, t, n, &c);
+	} else if (commit) {
+		e->committed_len = e->text.len;
+	}
+	e->pending = !r && !commit;
+	buf_release(&file);
+	return r;
+}
+
+int edit_truncate(struct edit *e, uint64_t size, struct err *err)
+{
+	if (size == 0) {
+		buf_reset(&e->text);
+		e->started = e->pending = false;
+		return 0;
+	}
+	if (size == e->text.len || size == e->committed_len)
+		return 0;
+	return err_set(err, EINVAL, ERR_NO_COLUMN,
+		"a value cannot be cut or stretched to %llu bytes; write it anew",
+		(unsigned long long)size);
+}
+
+static int change_remove(struct hook *clone, void *arg, struct err *err)
+{
+	const struct change *c = arg;
+	if (c->setting) {
+		int r = hook_store(clone, c->setting, "", 0, err);
+		struct hook_file *f = hook_file_find(clone, c->file);
+		if (!r && f)
+			f->mode = HOOK_MODE_UNSET;
+		if (!r)
+			stamp(clone, c);
+		return r;
+	}
+	struct header *hd = hook_header_slot(clone, c->slot);
+	if (hd)
+		hook_header_remove(clone, hd);
+	return 0;
+}
+
+int edit_unlink(const struct tree *t, const struct node *n, struct err *err)
+{
+	if (n->kind == NODE_HOOK_FILE)
+		return 0;
+	if (n->kind != NODE_SETTING && n->kind != NODE_HEADER)
+		return err_set(err, EPERM, ERR_NO_COLUMN, "%s belongs to the mount and stays",
+			tree_name(n));
+	struct buf file = BUF(HEADER_NAME_MAX + 16);
+	struct change c = change_of(t, n, &file);
+	int r = t->backend.hook_change(t->backend.ctx, n->hook->id, change_remove, &c, err);
+	buf_release(&file);
+	return r;
+}
+
+static int change_attributes(struct hook *clone, void *arg, struct err *err)
+{
+	const struct change *c = arg;
+	if (c->mode != HOOK_MODE_UNSET) {
+		int r = hook_chmod(clone, c->file, c->mode, c->young, err);
+		if (r)
+			return r;
+	}
+	if (c->uid == HOOK_OWNER_UNSET && c->gid == HOOK_OWNER_UNSET)
+		return 0;
+	struct hook_file *f = hook_file_get(clone, c->file);
+	if (!f)
+		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
+	if (c->uid != HOOK_OWNER_UNSET)
+		f->uid = c->uid;
+	if (c->gid != HOOK_OWNER_UNSET)
+		f->gid = c->gid;
+	return 0;
+}
+
+int edit_attributes(const struct tree *t, const struct node *n, mode_t mode, uint32_t uid,
+	uint32_t gid, bool young, struct err *err)
+{
+	if (!n->hook)
+		return err_set(err, EPERM, ERR_NO_COLUMN,
+			"the attributes of %s are the mount's; only hooks and their files have their own",
+			*tree_name(n) ? tree_name(n) : "the root");
+	struct buf file = BUF(HEADER_NAME_MAX + 16);
+	struct change c = change_of(t, n, &file);
+	c.mode = mode;
+	c.young = young;
+	c.uid = uid;
+	c.gid = gid;
+	int r = t->backend.hook_change(t->backend.ctx, n->hook->id, change_attributes, &c, err);
+	buf_release(&file);
+	return r;
+}
+
+static int change_header_make(struct hook *clone, void *arg, struct err *err)
+{
+	const struct change *c = arg;
+	int r = header_name_check(c->name, strlen(c->name), err);
+	if (r)
+		return r;
+	struct header *hd;
+	bool protected = header_born_protected(c->name) || !(c->mode & 044);
+	r = hook_header_add(clone, c->name, protected, err, &hd);
+	if (r)
+		return r;
+	/* Its maker owns it; where that is the hook's owner anyway, there is nothing to keep. */
+	struct change owner = *c;
+	owner.mode = HOOK_MODE_UNSET;
+	if (c->uid == (clone->uid == HOOK_OWNER_UNSET ? c->tree->uid : clone->uid))
+		owner.uid = HOOK_OWNER_UNSET;
+	if (c->gid == (clone->gid == HOOK_OWNER_UNSET ? c->tree->gid : clone->gid))
+		owner.gid = HOOK_OWNER_UNSET;
+	r = change_attributes(clone, &owner, err);
+	if (!r)
+		stamp(clone, c);
+	return r;
+}
+
+static int change_header_rename(struct hook *clone, void *arg, struct err *err)
+{
+	const struct change *c = arg;
+	struct header *from = hook_header_slot(clone, c->slot), *to;
+	if (!from)
+		return err_set(err, ENOENT, ERR_NO_COLUMN, "the header was removed");
+	int r = header_name_check(c->name, strlen(c->name), err);
+	if (r)
+		return r;
+	bool protected = from->protected || header_born_protected(c->name);
+	to = hook_header_find(clone, c->name);
+	if (to && to != from)
+		hook_header_remove(clone, to);
+	/* Adding may move the array: the value is carried over by hand, and `from` looked up again. */
+	from = hook_header_slot(clone, c->slot);
+	char *value = from->value;
+	from->value = NULL;
+	hook_header_remove(clone, from);
+	r = hook_header_add(clone, c->name, protected, err, &to);
+	if (!r && value)
+		r = hook_header_store(clone, to, value, strlen(value), err);
+	if (value) {
+		explicit_bzero(value, strlen(value));
+		free(value);
+	}
+	return r;
+}
+
+static int header_change(const struct tree *t, const struct node *n, hook_change_fn *change,
+	struct change *c, struct err *err)
+{
+	struct buf file = BUF(HEADER_NAME_MAX + 16);
+	buf_addf(&file, "headers/%.*s", HEADER_NAME_MAX, c->name);
+	c->tree = t;
+	c->file = buf_str(&file);
+	int r = t->backend.hook_change(t->backend.ctx, n->hook->id, change, c, err);
+	buf_release(&file);
+	return r;
+}
+
+int edit_header_make(const struct tree *t, const struct node *dir, const char *name, mode_t mode,
+	struct who who, struct err *err)
+{
+	struct change c = { .name = name, .mode = mode, .uid = who.uid, .gid = who.gid };
+	return header_change(t, dir, change_header_make, &c, err);
+}
+
+int edit_header_rename(
+	const struct tree *t, const struct node *n, const char *name, struct err *err)
+{
+	struct change c = { .name = name, .slot = n->header->slot };
+	return header_change(t, n, change_header_rename, &c, err);
+}

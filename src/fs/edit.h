@@ -1,0 +1,71 @@
+#pragma once
+/*
+ * edit: what a write, rm, chmod or chown of a control file means.
+ *
+ * One rule for all of them (interface §4): opening or truncating changes nothing. What is written is
+ * judged whole at every write; a text that ends in a newline is committed before that write is
+ * answered, one without at flush; a bad one fails its write, and if this handle had committed before
+ * (`printf 'good\nbad\n'`), the value of before comes back. Offsets must continue each other or
+ * start again at 0, so `>>` acts like `>`.
+ *
+ * Every commit is one change of a clone of the hook through the backend. Texts may be secrets: they
+ * are cleared before they are freed.
+ */
+#include "fs/tree.h"
+#include "util/buf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Longest text of a control file; longer than any setting's own limit. */
+#define EDIT_TEXT_MAX (64 * 1024)
+
+/* What a file held, unmasked, so that it can be put back. */
+struct before {
+	bool known;
+	struct buf text;
+	mode_t mode; /* as in struct hook_file */
+	bool protected;
+};
+
+/* The staging of one open file. Zeroed is empty. */
+struct edit {
+	struct buf text;
+	uint64_t base;          /* offset of the text's first byte */
+	bool started;           /* base is known */
+	bool pending;           /* text is good but not yet committed */
+	bool poisoned;          /* a write was bad: nothing more through this handle */
+	uint64_t committed_len; /* what was written for the last commit, in bytes */
+	struct before before;   /* this handle's first commit, or the rm before its creation */
+};
+
+void edit_init(struct edit *e, size_t max);
+void edit_release(struct edit *e);
+
+/* Puts bytes in their place: -EINVAL for a gap, -E2BIG. The text is then judged by edit_judge. */
+int edit_stage(struct edit *e, const void *data, size_t len, uint64_t offset, bool append,
+	struct err *err);
+/* True once the staged text ends in a newline. */
+bool edit_ended(const struct edit *e);
+/* Bytes of the staged text without its newline. */
+size_t edit_text_len(const struct edit *e);
+/* Judges the staged text of a setting or header; commits it if it has ended or at `flush`. */
+int edit_judge(
+	struct edit *e, const struct tree *t, const struct node *n, bool flush, struct err *err);
+/* truncate on an open file: forgets what is staged (0) or agrees with it; else -EINVAL. */
+int edit_truncate(struct edit *e, uint64_t size, struct err *err);
+
+void before_take(struct before *b, const struct node *n);
+void before_move(struct before *to, struct before *from); /* `from` is empty then */
+void before_release(struct before *b);
+
+/* rm: a setting goes to its default, a header goes; -EPERM elsewhere, but 0 for the other files of a
+ * hook, so that rm -r works. */
+int edit_unlink(const struct tree *t, const struct node *n, struct err *err);
+/* Each may be HOOK_MODE_UNSET or HOOK_OWNER_UNSET: unchanged. `young` as for hook_chmod. */
+int edit_attributes(const struct tree *t, const struct node *n, mode_t mode, uint32_t uid,
+	uint32_t gid, bool young, struct err *err);
+int edit_header_make(const struct tree *t, const struct node *dir, const char *name, mode_t mode,
+	struct who who, struct err *err);
+int edit_header_rename(
+	const struct tree *t, const struct node *n, const char *name, struct err *err);

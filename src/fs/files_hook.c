@@ -1,0 +1,49 @@
+/*
+ * files_hook: the rows of a hook's directory that are no settings. Settings are rows of
+ * hook_settings (model/hook.c), headers are as many as there are.
+ */
+#include "fs/tree.h"
+
+static void show_test(const struct tree *t, const struct node *n, struct buf *out)
+{
+	t->backend.show_test(t->backend.ctx, n->hook->id, out);
+}
+
+static void show_status(const struct tree *t, const struct node *n, struct buf *out)
+{
+	t->backend.show_hook_status(t->backend.ctx, n->hook->id, out);
+}
+
+static void show_config(const struct tree *t, const struct node *n, struct buf *out)
+{
+	(void)t;
+	hook_json(n->hook, HOOK_JSON_SHOWN, out);
+}
+
+const struct file_row files_hook[] = {
+	{ .name = "headers",
+		.mode = 0755,
+		.nature = FILE_DIR,
+		.summary =
+			"One file a request header; one that only its owner may read is protected.",
+		.example = "(umask 077; echo 'Token 123' > headers/Authorization)" },
+	{ .name = "test",
+		.mode = 0644,
+		.live = true,
+		.tests = true,
+		.show = show_test,
+		.summary =
+			"A write sends a dummy event now and fails if it does not arrive; a read "
+			"tells how the last one went.",
+		.example = "echo failed > test; cat test" },
+	{ .name = "status",
+		.mode = 0444,
+		.live = true,
+		.show = show_status,
+		.summary = "State and counters, KEY VALUE a line." },
+	{ .name = "config.json",
+		.mode = 0444,
+		.show = show_config,
+		.summary = "The whole hook at once." },
+};
+const size_t files_hook_count = sizeof(files_hook) / sizeof(*files_hook);

@@ -1,0 +1,120 @@
+/*
+ * files_root: the rows of the mount's root, and its README, which is made of all rows there are.
+ */
+#include "fs/tree.h"
+#include "util/buf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void show_readme(const struct tree *t, const struct node *n, struct buf *out);
+
+static void show_errors(const struct tree *t, const struct node *n, struct buf *out)
+{
+	(void)n;
+	t->backend.show_errors(t->backend.ctx, out);
+}
+
+static void show_status(const struct tree *t, const struct node *n, struct buf *out)
+{
+	(void)n;
+	t->backend.show_status(t->backend.ctx, out);
+}
+
+const struct file_row files_root[] = {
+	{ .name = "README", .mode = 0444, .show = show_readme, .summary = "This text." },
+	{ .name = "events",
+		.mode = 0200,
+		.nature = FILE_EVENTS,
+		.summary =
+			"Events go in here, one a line; the write returns when they are on disk.",
+		.example =
+			"echo 'deployment/fraud/v1 failed error_message=\"out of memory\"' > events" },
+	{ .name = "events.fifo",
+		.mode = 0200,
+		.nature = FILE_PIPE,
+		.summary = "The same for programs that want a named pipe; a pipe cannot answer, so "
+			   "refused lines are kept in rejected.jsonl of the state directory.",
+		.example = "echo 'experiment/bert-base completed' > events.fifo" },
+	{ .name = "log",
+		.mode = 0400,
+		.nature = FILE_LOG,
+		.summary = "One JSON line for every attempt, only ever growing.",
+		.example = "tail -f log | jq -r '[.hook, .outcome, .http_status] | @tsv'" },
+	{ .name = "errors",
+		.mode = 0400, /* it quotes what others wrote */
+		.live = true,
+		.show = show_errors,
+		.summary = "The last 32 refused inputs and why each was refused." },
+	{ .name = "status",
+		.mode = 0444,
+		.live = true,
+		.show = show_status,
+		.summary = "Counters of the whole mount, KEY VALUE a line.",
+		.example = "grep pending status" },
+	{ .name = "hooks",
+		.mode = 0755,
+		.nature = FILE_DIR,
+		.summary = "The hooks: mkdir makes one, mv renames it, rmdir removes it.",
+		.example = "mkdir hooks/slack" },
+};
+const size_t files_root_count = sizeof(files_root) / sizeof(*files_root);
+
+static void readme_row(struct buf *out, const char *name, const char *summary, const char *example)
+{
+	buf_addf(out, "  %-15s %s\n", name, summary);
+	if (example)
+		buf_addf(out, "  %-15s e.g. %s\n", "", example);
+}
+
+static void readme_settings(struct buf *out)
+{
+	for (size_t i = 0; i < hook_settings_count; i++) {
+		const struct setting *s = &hook_settings[i];
+		char line[200];
+		snprintf(line, sizeof(line), "echo '%s' > %s", s->example, s->name);
+		readme_row(out, s->name, s->summary, line);
+		if (s->required)
+			buf_addf(out, "  %-15s takes %s; needed\n", "", s->grammar);
+		else
+			buf_addf(out, "  %-15s takes %s; default %s\n", "", s->grammar,
+				*s->def ? s->def : "empty");
+	}
+}
+
+static void show_readme(const struct tree *t, const struct node *n, struct buf *out)
+{
+	(void)t, (void)n;
+	buf_adds(out,
+		"webhookfs " WEBHOOKFS_VERSION ": every outgoing webhook is a directory of files.\n"
+		"\n"
+		"  mkdir hooks/slack\n"
+		"  echo https://hooks.slack.com/services/T0/B0/x > hooks/slack/url\n"
+		"  echo 'deployment/fraud-*' > hooks/slack/object\n"
+		"  echo failed > hooks/slack/event\n"
+		"  echo > hooks/slack/test                 # sends a dummy event now\n"
+		"  echo 'deployment/fraud-eu/v3 failed error_message=\"out of memory\"' > events\n"
+		"  tail log                                # what came of it\n"
+		"\n"
+		"A hook is live as soon as url, event and object are set. A write that is refused\n"
+		"fails, the old value stays, and the file errors says why.\n"
+		"\n"
+		"Here:\n");
+	for (size_t i = 0; i < files_root_count; i++)
+		readme_row(out, files_root[i].name, files_root[i].summary, files_root[i].example);
+	buf_adds(out, "\nIn hooks/NAME, settings (rm puts the default back):\n");
+	readme_settings(out);
+	buf_adds(out, "\nIn hooks/NAME, besides:\n");
+	for (size_t i = 0; i < files_hook_count; i++)
+		readme_row(out, files_hook[i].name, files_hook[i].summary, files_hook[i].example);
+	buf_adds(out,
+		"\n"
+		"An event is a line: TYPE/NAME[/VERSION] STATUS [KEY=VALUE...], or one JSON object.\n"
+		"STATUS is pending, processing (fires started), completed (completed, finished),\n"
+		"failed (failed, finished), cancelled (finished) or cancelled_pending; or one event\n"
+		"name. KEY is request_id, result (JSON), error_message, id (the same id is delivered\n"
+		"once), metadata (a JSON object), time, or an id such as deployment_id.\n"
+		"\n"
+		"A header file that only its owner may read (chmod 600) is protected: its value is\n"
+		"never shown again, to anyone. More: man webhookfs, man 5 webhookfs.\n");
+}

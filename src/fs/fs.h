@@ -1,0 +1,29 @@
+#pragma once
+/*
+ * fs: the mount. The only part that speaks FUSE (fuse.c includes fuse_lowlevel.h).
+ *
+ * Runs in the caller's loop: when fs_fd() is readable, fs_receive handles what is there and never
+ * blocks. Replies to writers of events are held until fs_answer, which the caller calls after the
+ * turn's commit; replies to writers of `test` until fs_test_done.
+ *
+ * Errors: 0 or -errno, with a sentence in err for the person who mounts.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct fs;
+struct tree;
+
+/* `options` is a comma-separated list for libfuse and the kernel, "" for none; default_permissions is
+ * always on. `tree` outlives the mount. */
+int fs_mount(const struct tree *tree, const char *source, const char *mountpoint,
+	const char *options, bool debug, struct err *err, struct fs **out);
+int fs_fd(const struct fs *fs);
+/* Handles at most `limit` requests. 0; -ENODEV: somebody unmounted it. */
+int fs_receive(struct fs *fs, unsigned limit);
+/* Answers all writers that were held for a commit: with success, or all with this negative errno. */
+void fs_answer(struct fs *fs, int error);
+void fs_test_done(struct fs *fs, uint64_t token, int error);
+/* Unmounts (if somebody else has not) and frees; requests still held fail with ESHUTDOWN. */
+void fs_unmount(struct fs *fs);

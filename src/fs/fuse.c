@@ -1,0 +1,277 @@
+/*
+ * fuse: FUSE requests → tree, handle and edit; and the replies.
+ *
+ * Every op looks its inode up anew (nodes are never kept), so what a request finds is what is there now.
+ * An op that refuses something tells `errors` through refuse(). Attribute and entry timeouts are 0 and files
+ * are direct_io: the kernel keeps nothing that could be stale, sizes are exact, and a write's error
+ * is the writer's.
+ */
+#include "fs/fuse_internal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REFUSED_TEXT_MAX 4096 /* bytes of a refused text that `errors` is given */
+
+/* ---- helpers */
+
+struct fs *fs_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+struct who who_of(fuse_req_t req)
+{
+	const struct fuse_ctx *c = fuse_req_ctx(req);
+	return (struct who){ c->uid, c->gid, c->pid };
+}
+
+int64_t now_of(const struct fs *fs)
+{
+	return fs->tree->backend.now_ms(fs->tree->backend.ctx);
+}
+
+void refuse(fuse_req_t req, fuse_ino_t ino, const char *name, const char *text, size_t len, int r,
+	const struct err *err)
+{
+	const struct tree *t = fs_of(req)->tree;
+	struct node n;
+	if (err->code && tree_node(t, ino, &n) == 0) {
+		struct buf path = BUF(1024);
+		tree_path(&n, &path);
+		if (name)
+			buf_addf(&path, "%s%s", path.len ? "/" : "", name);
+		bool secret = !name && tree_is_secret(&n);
+		t->backend.refused(t->backend.ctx, buf_str(&path), who_of(req),
+			secret ? NULL : text, len < REFUSED_TEXT_MAX ? len : REFUSED_TEXT_MAX, err);
+		buf_release(&path);
+	}
+	fuse_reply_err(req, -r);
+}
+
+bool node_of(fuse_req_t req, fuse_ino_t ino, struct node *out)
+{
+	int r = tree_node(fs_of(req)->tree, ino, out);
+	if (r)
+		fuse_reply_err(req, -r);
+	return !r;
+}
+
+bool entry_find(
+	fuse_req_t req, fuse_ino_t parent, const char *name, struct node *dir, struct node *out)
+{
+	if (!node_of(req, parent, dir))
+		return false;
+	int r = tree_lookup(fs_of(req)->tree, dir, name, out);
+	if (r)
+		fuse_reply_err(req, -r);
+	return !r;
+}
+
+struct fuse_entry_param entry_of(const struct fs *fs, const struct node *n)
+{
+	struct fuse_entry_param e = { .ino = n->ino };
+	tree_stat(fs->tree, n, &e.attr);
+	return e;
+}
+
+void reply_entry(fuse_req_t req, const struct node *n)
+{
+	struct fuse_entry_param e = entry_of(fs_of(req), n);
+	fuse_reply_entry(req, &e);
+}
+
+void hold(struct held **list, fuse_req_t req, size_t size, bool flush, uint64_t token)
+{
+	struct held *h = malloc(sizeof(*h));
+	if (!h) {
+		/* The line is taken and will be kept; its writer only hears less than the truth. */
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	*h = (struct held){ .req = req,
+		.size = size,
+		.flush = flush,
+		.token = token,
+		.fs = fs_of(req),
+		.next = *list };
+	*list = h;
+}
+
+void held_answer(struct held *h, int error)
+{
+	if (error)
+		fuse_reply_err(h->req, -error);
+	else if (h->flush)
+		fuse_reply_err(h->req, 0);
+	else
+		fuse_reply_write(h->req, h->size);
+	free(h);
+}
+
+/* ---- the mount */
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	/* Requests are small: splicing them costs more than copying. */
+	conn->want &=
+		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+}
+
+/* xattr, lock, copy_file_range and lseek stay NULL: the kernel then does without and asks no more. */
+static const struct fuse_lowlevel_ops ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.symlink = op_symlink,
+	.rename = op_rename,
+	.link = op_link,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.flush = op_flush,
+	.release = op_release,
+	.fsync = op_fsync,
+	.readdir = op_readdir,
+	.create = op_create,
+};
+
+/* libfuse explains failures on stderr, in pieces; together they become the sentence of the error. */
+static char last_message[300];
+
+static void keep_message(enum fuse_log_level level, const char *fmt, va_list args)
+{
+	size_t len = strlen(last_message);
+	if (level >= FUSE_LOG_DEBUG)
+		vfprintf(stderr, fmt, args);
+	else
+		vsnprintf(last_message + len, sizeof(last_message) - len, fmt, args);
+	for (char *p = last_message + len; (p = strchr(p, '\n'));)
+		*p = ' ';
+}
+
+static int session_make(struct fs *fs, const char *source, const char *options, bool debug)
+{
+	struct buf all = BUF(8192);
+	buf_addf(&all, "default_permissions,subtype=webhookfs,fsname=%s%s%s", source,
+		*options ? "," : "", options);
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	int r = buf_error(&all);
+	if (!r &&
+		(fuse_opt_add_arg(&args, "webhookfs") || fuse_opt_add_arg(&args, "-o") ||
+			fuse_opt_add_arg(&args, buf_str(&all)) ||
+			(debug && fuse_opt_add_arg(&args, "-d"))))
+		r = -ENOMEM;
+	if (!r) {
+		fs->session = fuse_session_new(&args, &ops, sizeof(ops), fs);
+		r = fs->session ? 0 : -EINVAL;
+	}
+	fuse_opt_free_args(&args);
+	buf_release(&all);
+	return r;
+}
+
+int fs_mount(const struct tree *tree, const char *source, const char *mountpoint,
+	const char *options, bool debug, struct err *err, struct fs **out)
+{
+	struct fs *fs = calloc(1, sizeof(*fs));
+	if (!fs)
+		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
+	fs->tree = tree;
+	fs->mountpoint = strdup(mountpoint);
+	fs->scratch_size = 1 << 20;
+	fs->scratch = malloc(fs->scratch_size);
+	*last_message = '\0';
+	fuse_set_log_func(keep_message);
+	int r = fs->mountpoint && fs->scratch ? session_make(fs, source, options, debug) : -ENOMEM;
+	if (!r && fuse_session_mount(fs->session, mountpoint))
+		r = -EIO;
+	if (!r && fcntl(fuse_session_fd(fs->session), F_SETFL, O_NONBLOCK) < 0)
+		r = -errno;
+	if (r) {
+		(void)err_set(err, -r, ERR_NO_COLUMN, "cannot mount on %s: %s", mountpoint,
+			*last_message ? last_message : strerror(-r));
+		fs_unmount(fs);
+		return r;
+	}
+	*out = fs;
+	return 0;
+}
+
+int fs_fd(const struct fs *fs)
+{
+	return fuse_session_fd(fs->session);
+}
+
+int fs_receive(struct fs *fs, unsigned limit)
+{
+	hidden_expire(&fs->hidden, now_of(fs));
+	while (limit-- > 0) {
+		int r = fuse_session_receive_buf(fs->session, &fs->request);
+		if (r == -EINTR)
+			continue;
+		if (r == -EAGAIN)
+			return 0;
+		if (r <= 0)
+			return -ENODEV;
+		fuse_session_process_buf(fs->session, &fs->request);
+	}
+	return 0;
+}
+
+void fs_answer(struct fs *fs, int error)
+{
+	/* The list is newest first; writers are answered in the order they came. */
+	struct held *order = NULL;
+	while (fs->for_commit) {
+		struct held *h = fs->for_commit;
+		fs->for_commit = h->next;
+		h->next = order;
+		order = h;
+	}
+	while (order) {
+		struct held *h = order;
+		order = h->next;
+		held_answer(h, error);
+	}
+}
+
+void fs_test_done(struct fs *fs, uint64_t token, int error)
+{
+	for (struct held **p = &fs->for_test; *p; p = &(*p)->next) {
+		if ((*p)->token != token)
+			continue;
+		struct held *h = *p;
+		*p = h->next;
+		fuse_req_interrupt_func(h->req, NULL, NULL);
+		held_answer(h, error);
+		return;
+	}
+}
+
+void fs_unmount(struct fs *fs)
+{
+	if (!fs)
+		return;
+	fs_answer(fs, -ESHUTDOWN);
+	while (fs->for_test)
+		fs_test_done(fs, fs->for_test->token, -ESHUTDOWN);
+	if (fs->session) {
+		fuse_session_unmount(fs->session);
+		fuse_session_destroy(fs->session);
+	}
+	hidden_release(&fs->hidden);
+	free(fs->request.mem);
+	free(fs->scratch);
+	free(fs->mountpoint);
+	free(fs);
+}

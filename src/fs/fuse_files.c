@@ -1,0 +1,205 @@
+/*
+ * fuse_files: looking up, opening, reading, writing.
+ */
+#include "fs/fuse_internal.h"
+
+#include <stdlib.h>
+
+/* ---- looking */
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct node dir, n;
+	struct fs *fs = fs_of(req);
+	if (!entry_find(req, parent, name, &dir, &n))
+		return;
+	if (hidden_has(&fs->hidden, parent, name, who_of(req).pid, now_of(fs)))
+		fuse_reply_err(req, ENOENT);
+	else
+		reply_entry(req, &n);
+}
+
+void reply_attr(fuse_req_t req, fuse_ino_t ino)
+{
+	struct node n;
+	struct stat st;
+	if (!node_of(req, ino, &n))
+		return;
+	tree_stat(fs_of(req)->tree, &n, &st);
+	fuse_reply_attr(req, &st, 0);
+}
+
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)fi;
+	reply_attr(req, ino);
+}
+
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	(void)ino;
+	fuse_reply_readlink(req, fs_of(req)->tree->pipe_path);
+}
+
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	(void)fi;
+	struct fs *fs = fs_of(req);
+	struct node dir, n;
+	if (!node_of(req, ino, &dir))
+		return;
+	char *page = malloc(size);
+	if (!page) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	size_t used = 0;
+	uint64_t cookie = (uint64_t)off;
+	while (tree_next(fs->tree, &dir, &cookie, &n) == 0) {
+		struct stat st = { .st_ino = n.ino };
+		st.st_mode = tree_is_dir(&n) ? S_IFDIR : S_IFREG;
+		if (n.row && n.row->nature == FILE_PIPE)
+			st.st_mode = fs->tree->pipe_path ? S_IFLNK : S_IFIFO;
+		size_t need = fuse_add_direntry(
+			req, page + used, size - used, tree_name(&n), &st, (off_t)cookie);
+		if (need > size - used)
+			break;
+		used += need;
+	}
+	fuse_reply_buf(req, page, used);
+	free(page);
+}
+
+/* ---- files */
+
+void reply_open(
+	fuse_req_t req, const struct node *n, struct fuse_file_info *fi, struct before *before)
+{
+	struct fs *fs = fs_of(req);
+	struct handle *h;
+	int r = handle_open(fs->tree, n, fi->flags, &h);
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fi->fh = (uint64_t)(uintptr_t)h;
+	fi->direct_io = 1;
+	if (before) {
+		before_move(&h->edit.before, before);
+		struct fuse_entry_param e = entry_of(fs, n);
+		r = fuse_reply_create(req, &e, fi);
+	} else {
+		r = fuse_reply_open(req, fi);
+	}
+	/* The caller was interrupted: no release will come. */
+	if (r == -ENOENT)
+		handle_close(h, fs->tree, who_of(req));
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node n;
+	if (node_of(req, ino, &n))
+		reply_open(req, &n, fi, NULL);
+}
+
+struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return fi ? (struct handle *)(uintptr_t)fi->fh : NULL;
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	(void)ino;
+	struct fs *fs = fs_of(req);
+	if (size > fs->scratch_size)
+		size = fs->scratch_size;
+	const char *data = NULL;
+	ssize_t n = handle_read(handle_of(fi), fs->tree, size, off, fs->scratch, &data);
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else
+		fuse_reply_buf(req, data, (size_t)n);
+}
+
+static void op_interrupted(fuse_req_t req, void *data)
+{
+	struct fs *fs = data;
+	for (struct held **p = &fs->for_test; *p; p = &(*p)->next) {
+		if ((*p)->req != req)
+			continue;
+		struct held *h = *p;
+		*p = h->next;
+		fs->tree->backend.test_cancel(fs->tree->backend.ctx, h->token);
+		held_answer(h, -EINTR);
+		return;
+	}
+}
+
+/* Answers what has been done: now, with the commit, or with the test's end. */
+static void reply_done(fuse_req_t req, const struct answer *a, size_t size, bool flush)
+{
+	struct fs *fs = fs_of(req);
+	if (a->when == ANSWER_COMMITTED) {
+		hold(&fs->for_commit, req, size, flush, 0);
+	} else if (a->when == ANSWER_TESTED) {
+		hold(&fs->for_test, req, size, flush, a->token);
+		fuse_req_interrupt_func(req, op_interrupted, fs);
+	} else if (flush) {
+		fuse_reply_err(req, 0);
+	} else {
+		fuse_reply_write(req, size);
+	}
+}
+
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
+	struct fuse_file_info *fi)
+{
+	struct node n;
+	struct answer answer;
+	struct err err = { 0 };
+	if (!node_of(req, ino, &n))
+		return;
+	ssize_t taken = handle_write(handle_of(fi), fs_of(req)->tree, &n, data, size, (uint64_t)off,
+		who_of(req), &answer, &err);
+	if (taken < 0)
+		refuse(req, ino, NULL, data, size, (int)taken, &err);
+	else
+		reply_done(req, &answer, (size_t)taken, false);
+}
+
+static void flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node n;
+	struct answer answer;
+	struct err err = { 0 };
+	struct handle *h = handle_of(fi);
+	if (!h || tree_node(fs_of(req)->tree, ino, &n)) {
+		/* A directory, or a file whose hook is gone: nothing of it is left to do. */
+		fuse_reply_err(req, 0);
+		return;
+	}
+	int r = handle_flush(h, fs_of(req)->tree, &n, who_of(req), &answer, &err);
+	if (r)
+		refuse(req, ino, NULL, buf_str(&h->edit.text), h->edit.text.len, r, &err);
+	else
+		reply_done(req, &answer, 0, true);
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	flush(req, ino, fi);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)datasync;
+	flush(req, ino, fi);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	handle_close(handle_of(fi), fs_of(req)->tree, who_of(req));
+	fuse_reply_err(req, 0);
+}

@@ -1,0 +1,88 @@
+#pragma once
+/*
+ * fuse_internal: what the fuse files share: the mount, its held writers, and how an op finds its node
+ * and answers. Not for anybody else.
+ *
+ * fuse.c is the mount itself, fuse_files.c what is looked at, opened, read and written,
+ * fuse_names.c what is made, removed, renamed and given other attributes.
+ */
+#include "fs/fs.h"
+#include "fs/handle.h"
+#include "fs/hidden.h"
+#include "fs/tree.h"
+#include "util/buf.h"
+#include "util/err.h"
+
+#include <errno.h>
+#include <fuse_lowlevel.h>
+
+/* A writer that waits for the commit or for its test. */
+struct held {
+	fuse_req_t req;
+	size_t size;    /* bytes to acknowledge; 0 with `flush` */
+	uint64_t token; /* of the test */
+	bool flush;
+	struct fs *fs;
+	struct held *next;
+};
+
+struct fs {
+	const struct tree *tree;
+	struct fuse_session *session;
+	char *mountpoint;
+	struct fuse_buf request;
+	struct hidden hidden;
+	struct held *for_commit;
+	struct held *for_test;
+	char *scratch; /* log reads */
+	size_t scratch_size;
+};
+
+struct fs *fs_of(fuse_req_t req);
+struct who who_of(fuse_req_t req);
+int64_t now_of(const struct fs *fs);
+
+/* Tells `errors` what was refused (if err says it), and answers. `name` is an entry of `ino`, or NULL
+ * for itself. By number, for what the refused op did may have put another hook in the node's place. */
+void refuse(fuse_req_t req, fuse_ino_t ino, const char *name, const char *text, size_t len, int r,
+	const struct err *err);
+/* These two find the node, or answer and return false. */
+bool node_of(fuse_req_t req, fuse_ino_t ino, struct node *out);
+bool entry_find(
+	fuse_req_t req, fuse_ino_t parent, const char *name, struct node *dir, struct node *out);
+
+struct fuse_entry_param entry_of(const struct fs *fs, const struct node *n);
+void reply_entry(fuse_req_t req, const struct node *n);
+void reply_attr(fuse_req_t req, fuse_ino_t ino);
+/* `before`: what a file held that is made again; NULL for one that is only opened. */
+void reply_open(
+	fuse_req_t req, const struct node *n, struct fuse_file_info *fi, struct before *before);
+struct handle *handle_of(const struct fuse_file_info *fi);
+
+void hold(struct held **list, fuse_req_t req, size_t size, bool flush, uint64_t token);
+void held_answer(struct held *h, int error);
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readlink(fuse_req_t req, fuse_ino_t ino);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
+	struct fuse_file_info *fi);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+void op_setattr(
+	fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi);
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	struct fuse_file_info *fi);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	const char *newname, unsigned flags);
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname);
+void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name);
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);

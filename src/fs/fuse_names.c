@@ -1,0 +1,227 @@
+/*
+ * fuse_names: making, removing, renaming, and attributes.
+ */
+#include "fs/fuse_internal.h"
+
+#include <stdio.h>
+
+/* ---- changing */
+
+static int set_times(const struct fs *fs, const struct node *n, const struct stat *st, int to_set)
+{
+	if (!n->hook || !(to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)))
+		return 0;
+	struct buf file = BUF(HEADER_NAME_MAX + 16);
+	tree_hook_file(n, &file);
+	struct hook_file *f = hook_file_get(n->hook, buf_str(&file));
+	buf_release(&file);
+	if (!f)
+		return -ENOMEM;
+	f->mtime_ms = to_set & FUSE_SET_ATTR_MTIME_NOW
+		? now_of(fs)
+		: st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+	return 0;
+}
+
+void op_setattr(
+	fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct node n;
+	struct err err = { 0 };
+	int r = 0;
+	if (!node_of(req, ino, &n))
+		return;
+	/* Without an open file a truncation has nothing to act on: values are not cut. */
+	if (to_set & FUSE_SET_ATTR_SIZE && handle_of(fi))
+		r = handle_truncate(handle_of(fi), (uint64_t)st->st_size, &err);
+	if (!r && to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		r = edit_attributes(fs->tree, &n,
+			to_set & FUSE_SET_ATTR_MODE ? st->st_mode & 07777 : HOOK_MODE_UNSET,
+			to_set & FUSE_SET_ATTR_UID ? st->st_uid : HOOK_OWNER_UNSET,
+			to_set & FUSE_SET_ATTR_GID ? st->st_gid : HOOK_OWNER_UNSET,
+			hidden_young(&fs->hidden, ino, who_of(req).pid, now_of(fs)), &err);
+	/* A change of the hook has put another in its place. */
+	if (!r && !(r = tree_node(fs->tree, ino, &n)))
+		r = set_times(fs, &n, st, to_set);
+	if (r)
+		refuse(req, ino, NULL, NULL, 0, r, &err);
+	else
+		reply_attr(req, ino);
+}
+
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct fs *fs = fs_of(req);
+	struct node dir, n;
+	struct err err = { 0 };
+	if (!node_of(req, parent, &dir))
+		return;
+	int r;
+	if (tree_is_hooks(&dir))
+		r = fs->tree->backend.hook_make(
+			fs->tree->backend.ctx, name, mode & 0777, who_of(req), &err);
+	else
+		r = err_set(&err, EPERM, ERR_NO_COLUMN,
+			"directories are made in hooks/ only; each is a hook");
+	if (!r)
+		r = tree_lookup(fs->tree, &dir, name, &n);
+	if (r)
+		refuse(req, parent, name, NULL, 0, r, &err);
+	else
+		reply_entry(req, &n);
+}
+
+static int remove_dir(struct fs *fs, const struct node *n, struct err *err)
+{
+	if (n->kind == NODE_HOOK)
+		return fs->tree->backend.hook_remove(fs->tree->backend.ctx, n->hook->id, err);
+	if (tree_is_headers(n))
+		/* It stays, for rmdir is only heard from rm -r. */
+		return n->hook->header_count ? -ENOTEMPTY : 0;
+	if (!tree_is_dir(n))
+		return -ENOTDIR;
+	return err_set(
+		err, EPERM, ERR_NO_COLUMN, "%s belongs to the mount and stays", tree_name(n));
+}
+
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct node dir, n;
+	struct err err = { 0 };
+	if (!entry_find(req, parent, name, &dir, &n))
+		return;
+	int r = remove_dir(fs_of(req), &n, &err);
+	if (r)
+		refuse(req, parent, name, NULL, 0, r, &err);
+	else
+		fuse_reply_err(req, 0);
+}
+
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fs *fs = fs_of(req);
+	struct node dir, n;
+	struct err err = { 0 };
+	struct before before = { 0 };
+	if (!entry_find(req, parent, name, &dir, &n))
+		return;
+	if (n.setting || n.header)
+		before_take(&before, &n);
+	int r = edit_unlink(fs->tree, &n, &err);
+	if (r) {
+		before_release(&before);
+		refuse(req, parent, name, NULL, 0, r, &err);
+		return;
+	}
+	hidden_add(&fs->hidden, parent, name, who_of(req).pid, &before, now_of(fs));
+	fuse_reply_err(req, 0);
+}
+
+static int create_setting(struct fs *fs, const struct node *n, mode_t mode, struct err *err)
+{
+	if (n->kind != NODE_SETTING || mode == n->setting->mode)
+		return 0;
+	return edit_attributes(fs->tree, n, mode, HOOK_OWNER_UNSET, HOOK_OWNER_UNSET, true, err);
+}
+
+/* A name that was there, hidden from its remover, is made again; a header may be new. */
+static int create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	const struct node *dir, struct node *n, struct err *err)
+{
+	struct fs *fs = fs_of(req);
+	struct node now;
+	int r;
+	if (tree_lookup(fs->tree, dir, name, n) == 0)
+		r = create_setting(fs, n, mode, err);
+	else if (tree_is_headers(dir))
+		r = edit_header_make(fs->tree, dir, name, mode, who_of(req), err);
+	else if (dir->kind == NODE_HOOK)
+		r = err_set(err, EPERM, ERR_NO_COLUMN,
+			"a hook has no file of this name; README lists them, and headers go into "
+			"headers/");
+	else
+		r = err_set(
+			err, EPERM, ERR_NO_COLUMN, "files are made in hooks/NAME/headers/ only");
+	/* The change has put another hook in the place of the one that `dir` knew. */
+	if (!r)
+		r = tree_node(fs->tree, parent, &now);
+	return r ? r : tree_lookup(fs->tree, &now, name, n);
+}
+
+void op_create(
+	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct node dir, n;
+	struct err err = { 0 };
+	struct before before = { 0 };
+	if (!node_of(req, parent, &dir))
+		return;
+	int r = create(req, parent, name, mode & 0777, &dir, &n, &err);
+	if (r) {
+		refuse(req, parent, name, NULL, 0, r, &err);
+		return;
+	}
+	hidden_made(&fs->hidden, parent, name, who_of(req).pid, n.ino, &before, now_of(fs));
+	reply_open(req, &n, fi, &before);
+	before_release(&before);
+}
+
+/* mv hooks/a hooks/b and mv headers/A headers/B. Between hooks mv copies (EXDEV). */
+static int rename_node(struct fs *fs, const struct node *n, const struct node *to, const char *name,
+	unsigned flags, struct err *err)
+{
+	struct node there;
+	bool taken = tree_lookup(fs->tree, to, name, &there) == 0;
+	if (taken && there.ino == n->ino && n->kind != NODE_HEADER)
+		return 0;
+	if (taken && (flags & RENAME_NOREPLACE))
+		return -EEXIST;
+	if (n->kind == NODE_HOOK && tree_is_hooks(to)) {
+		if (taken)
+			return err_set(
+				err, ENOTEMPTY, ERR_NO_COLUMN, "there is a hook %s already", name);
+		return fs->tree->backend.hook_rename(fs->tree->backend.ctx, n->hook->id, name, err);
+	}
+	if (n->kind == NODE_HEADER && tree_is_headers(to) && to->hook == n->hook)
+		return edit_header_rename(fs->tree, n, name, err);
+	if (n->hook && to->hook && to->hook != n->hook && n->kind != NODE_HOOK)
+		return -EXDEV;
+	return err_set(err, EPERM, ERR_NO_COLUMN,
+		"only hooks and headers are renamed, each in its own directory");
+}
+
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	const char *newname, unsigned flags)
+{
+	struct node dir, n, to;
+	struct err err = { 0 };
+	if (!entry_find(req, parent, name, &dir, &n) || !node_of(req, newparent, &to))
+		return;
+	int r = flags & ~(unsigned)RENAME_NOREPLACE
+		? -EINVAL
+		: rename_node(fs_of(req), &n, &to, newname, flags, &err);
+	if (r)
+		refuse(req, parent, name, NULL, 0, r, &err);
+	else
+		fuse_reply_err(req, 0);
+}
+
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname)
+{
+	(void)ino, (void)newparent, (void)newname;
+	fuse_reply_err(req, EPERM);
+}
+
+void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
+{
+	(void)link, (void)parent, (void)name;
+	fuse_reply_err(req, EPERM);
+}
+
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	(void)parent, (void)name, (void)mode, (void)rdev;
+	fuse_reply_err(req, EPERM);
+}

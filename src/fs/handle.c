@@ -1,0 +1,138 @@
+#include "fs/handle.h"
+
+#include "model/event.h"
+#include "util/err.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static bool reads(int flags)
+{
+	return (flags & O_ACCMODE) != O_WRONLY;
+}
+
+int handle_open(const struct tree *t, const struct node *n, int flags, struct handle **out)
+{
+	enum file_nature nature = n->row ? n->row->nature : FILE_PLAIN;
+	/* The mode bits do not stop root. */
+	bool writable = !n->row || nature == FILE_EVENTS || n->row->tests;
+	if ((flags & O_ACCMODE) != O_RDONLY && !writable)
+		return -EACCES;
+	if (reads(flags) && nature == FILE_EVENTS)
+		return -EACCES;
+	struct handle *h = calloc(1, sizeof(*h));
+	if (!h)
+		return -ENOMEM;
+	h->ino = n->ino;
+	h->nature = nature;
+	h->tests = n->row && n->row->tests;
+	h->nonblock = flags & O_NONBLOCK;
+	h->append = flags & O_APPEND;
+	h->shown = (struct buf)BUF(HOOK_JSON_MAX);
+	edit_init(&h->edit, h->tests ? EVENT_LINE_MAX : EDIT_TEXT_MAX);
+	framing_init(&h->framing, EVENT_LINE_MAX);
+	if (reads(flags) && nature == FILE_PLAIN)
+		tree_show(t, n, &h->shown);
+	*out = h;
+	return 0;
+}
+
+void handle_close(struct handle *h, const struct tree *t, struct who who)
+{
+	/* Nobody hears of an error here; the backend has put it into `errors`. */
+	if (h->nature == FILE_EVENTS)
+		(void)t->backend.events_end(t->backend.ctx, &h->framing, who);
+	framing_release(&h->framing);
+	edit_release(&h->edit);
+	buf_release(&h->shown);
+	free(h);
+}
+
+ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t offset,
+	char *scratch, const char **data)
+{
+	if (h->nature == FILE_LOG) {
+		ssize_t n = pread(t->log_fd, scratch, size, offset);
+		*data = scratch;
+		return n < 0 ? -errno : n;
+	}
+	if (offset < 0 || (size_t)offset >= h->shown.len)
+		return 0;
+	size_t left = h->shown.len - (size_t)offset;
+	*data = h->shown.data + offset;
+	return (ssize_t)(left < size ? left : size);
+}
+
+static int start_test(struct handle *h, const struct tree *t, const struct node *n,
+	struct answer *answer, struct err *err)
+{
+	int r = t->backend.test_start(t->backend.ctx, n->hook->id, buf_str(&h->edit.text),
+		edit_text_len(&h->edit), &answer->token, err);
+	if (!r && !h->nonblock)
+		answer->when = ANSWER_TESTED;
+	h->edit.committed_len = h->edit.text.len;
+	h->edit.pending = false;
+	/* The next write starts the next test. */
+	buf_reset(&h->edit.text);
+	h->edit.started = false;
+	return r;
+}
+
+static int write_value(struct handle *h, const struct tree *t, const struct node *n,
+	const char *data, size_t len, uint64_t offset, struct answer *answer, struct err *err)
+{
+	/* Each test is a text of its own, wherever the writer's offset stands. */
+	int r = edit_stage(&h->edit, data, len, offset, h->append || h->tests, err);
+	if (r)
+		return r;
+	if (!h->tests)
+		return edit_judge(&h->edit, t, n, false, err);
+	if (edit_ended(&h->edit))
+		return start_test(h, t, n, answer, err);
+	h->edit.pending = true;
+	return 0;
+}
+
+ssize_t handle_write(struct handle *h, const struct tree *t, const struct node *n, const char *data,
+	size_t len, uint64_t offset, struct who who, struct answer *answer, struct err *err)
+{
+	*answer = (struct answer){ .when = ANSWER_NOW };
+	if (h->nature == FILE_EVENTS) {
+		ssize_t taken = t->backend.events_take(t->backend.ctx, &h->framing, data, len, who);
+		if (taken >= 0)
+			answer->when = ANSWER_COMMITTED;
+		return taken;
+	}
+	int r = write_value(h, t, n, data, len, offset, answer, err);
+	return r ? r : (ssize_t)len;
+}
+
+int handle_flush(struct handle *h, const struct tree *t, const struct node *n, struct who who,
+	struct answer *answer, struct err *err)
+{
+	*answer = (struct answer){ .when = ANSWER_NOW };
+	if (h->nature == FILE_EVENTS) {
+		size_t begun;
+		(void)framing_rest(&h->framing, &begun);
+		if (!begun)
+			return 0;
+		answer->when = ANSWER_COMMITTED;
+		return t->backend.events_end(t->backend.ctx, &h->framing, who);
+	}
+	if (!h->edit.pending)
+		return 0;
+	if (h->tests)
+		return start_test(h, t, n, answer, err);
+	return edit_judge(&h->edit, t, n, true, err);
+}
+
+int handle_truncate(struct handle *h, uint64_t size, struct err *err)
+{
+	/* `> events` and `> test`: nothing to cut. */
+	if (h->nature == FILE_EVENTS)
+		return 0;
+	return edit_truncate(&h->edit, size, err);
+}

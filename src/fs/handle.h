@@ -1,0 +1,49 @@
+#pragma once
+/*
+ * handle: one open file: the snapshot it reads, the text or the stream it writes.
+ *
+ * Knows the tree and its backend, not FUSE. A write may have to be answered later: struct answer
+ * says when.
+ */
+#include "fs/edit.h"
+#include "fs/tree.h"
+#include "intake/framing.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum answer_when {
+	ANSWER_NOW,
+	ANSWER_COMMITTED, /* when the turn's commit has succeeded */
+	ANSWER_TESTED,    /* when the test with this token has ended */
+};
+
+struct answer {
+	enum answer_when when;
+	uint64_t token;
+};
+
+struct handle {
+	uint64_t ino;
+	enum file_nature nature;
+	bool tests;    /* writes start a test */
+	bool nonblock; /* which then is not waited for */
+	bool append;
+	struct buf shown; /* what reads see: the file as it was at open */
+	struct edit edit;
+	struct framing framing;
+};
+
+/* -EACCES for what the file's nature does not allow. */
+int handle_open(const struct tree *t, const struct node *n, int flags, struct handle **out);
+/* Takes a begun last line whose writer never flushed; then frees. */
+void handle_close(struct handle *h, const struct tree *t, struct who who);
+
+/* Bytes for `offset`; *data is valid until the next call. For the log, read into `scratch`. */
+ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t offset,
+	char *scratch, const char **data);
+ssize_t handle_write(struct handle *h, const struct tree *t, const struct node *n, const char *data,
+	size_t len, uint64_t offset, struct who who, struct answer *answer, struct err *err);
+int handle_flush(struct handle *h, const struct tree *t, const struct node *n, struct who who,
+	struct answer *answer, struct err *err);
+int handle_truncate(struct handle *h, uint64_t size, struct err *err);

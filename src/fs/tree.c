@@ -1,0 +1,337 @@
+#include "fs/tree.h"
+
+#include "model/registry.h"
+#include "util/buf.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ID_SHIFT   16
+#define KIND_SHIFT 8
+#define SLOT_MASK  0xffu
+
+/* Directories of one name a file; no path in the mount is longer. */
+#define PATH_MAX_HERE 512
+
+static uint64_t ino_make(int64_t id, enum node_kind kind, size_t slot)
+{
+	assert(slot <= SLOT_MASK);
+	return (uint64_t)id << ID_SHIFT | (uint64_t)kind << KIND_SHIFT | slot;
+}
+
+static struct node node_root_file(size_t slot)
+{
+	return (struct node){ .kind = NODE_ROOT_FILE,
+		.ino = ino_make(0, NODE_ROOT_FILE, slot),
+		.row = &files_root[slot] };
+}
+
+static struct node node_hook(struct hook *h)
+{
+	return (struct node){ .kind = NODE_HOOK, .ino = ino_make(h->id, NODE_HOOK, 0), .hook = h };
+}
+
+static struct node node_setting(struct hook *h, size_t slot)
+{
+	return (struct node){ .kind = NODE_SETTING,
+		.ino = ino_make(h->id, NODE_SETTING, slot),
+		.hook = h,
+		.setting = &hook_settings[slot] };
+}
+
+static struct node node_hook_file(struct hook *h, size_t slot)
+{
+	return (struct node){ .kind = NODE_HOOK_FILE,
+		.ino = ino_make(h->id, NODE_HOOK_FILE, slot),
+		.hook = h,
+		.row = &files_hook[slot] };
+}
+
+static struct node node_header(struct hook *h, struct header *hd)
+{
+	return (struct node){ .kind = NODE_HEADER,
+		.ino = ino_make(h->id, NODE_HEADER, hd->slot),
+		.hook = h,
+		.header = hd };
+}
+
+int tree_node(const struct tree *t, uint64_t ino, struct node *out)
+{
+	if (ino == TREE_ROOT_INO) {
+		*out = (struct node){ .kind = NODE_ROOT, .ino = ino };
+		return 0;
+	}
+	enum node_kind kind = ino >> KIND_SHIFT & SLOT_MASK;
+	size_t slot = ino & SLOT_MASK;
+	if (kind == NODE_ROOT_FILE && ino >> ID_SHIFT == 0 && slot < files_root_count) {
+		*out = node_root_file(slot);
+		return 0;
+	}
+	struct hook *h = registry_by_id(t->registry, (int64_t)(ino >> ID_SHIFT));
+	if (!h)
+		return -ENOENT;
+	struct header *hd;
+	if (kind == NODE_HOOK && slot == 0)
+		*out = node_hook(h);
+	else if (kind == NODE_SETTING && slot < hook_settings_count)
+		*out = node_setting(h, slot);
+	else if (kind == NODE_HOOK_FILE && slot < files_hook_count)
+		*out = node_hook_file(h, slot);
+	else if (kind == NODE_HEADER && (hd = hook_header_slot(h, (uint8_t)slot)))
+		*out = node_header(h, hd);
+	else
+		return -ENOENT;
+	return 0;
+}
+
+bool tree_is_dir(const struct node *n)
+{
+	return n->kind == NODE_ROOT || n->kind == NODE_HOOK ||
+		(n->row && n->row->nature == FILE_DIR);
+}
+
+bool tree_is_hooks(const struct node *n)
+{
+	return n->kind == NODE_ROOT_FILE && n->row->nature == FILE_DIR;
+}
+
+bool tree_is_headers(const struct node *n)
+{
+	return n->kind == NODE_HOOK_FILE && n->row->nature == FILE_DIR;
+}
+
+static int lookup_row(const struct file_row *rows, size_t count, const char *name, size_t *slot)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!strcmp(rows[i].name, name)) {
+			*slot = i;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+static int lookup_in_hook(struct hook *h, const char *name, struct node *out)
+{
+	const struct setting *s = setting_find(hook_settings, hook_settings_count, name);
+	if (s) {
+		*out = node_setting(h, (size_t)(s - hook_settings));
+		return 0;
+	}
+	size_t slot;
+	int r = lookup_row(files_hook, files_hook_count, name, &slot);
+	if (!r)
+		*out = node_hook_file(h, slot);
+	return r;
+}
+
+int tree_lookup(const struct tree *t, const struct node *dir, const char *name, struct node *out)
+{
+	if (dir->kind == NODE_ROOT) {
+		size_t slot;
+		int r = lookup_row(files_root, files_root_count, name, &slot);
+		if (!r)
+			*out = node_root_file(slot);
+		return r;
+	}
+	if (tree_is_hooks(dir)) {
+		struct hook *h = registry_by_name(t->registry, name);
+		if (!h)
+			return -ENOENT;
+		*out = node_hook(h);
+		return 0;
+	}
+	if (dir->kind == NODE_HOOK)
+		return lookup_in_hook(dir->hook, name, out);
+	if (tree_is_headers(dir)) {
+		struct header *hd = hook_header_find(dir->hook, name);
+		if (!hd)
+			return -ENOENT;
+		*out = node_header(dir->hook, hd);
+		return 0;
+	}
+	return -ENOTDIR;
+}
+
+/* Cookies: in hooks/ the hook's id, elsewhere the slot + 1: both only ever grow along the list. */
+int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, struct node *out)
+{
+	uint64_t slot = *cookie;
+	if (tree_is_hooks(dir)) {
+		struct hook *h = registry_next(t->registry, (int64_t)*cookie);
+		if (!h)
+			return -ENOENT;
+		*out = node_hook(h);
+		*cookie = (uint64_t)h->id;
+		return 0;
+	}
+	if (dir->kind == NODE_ROOT && slot < files_root_count) {
+		*out = node_root_file(slot);
+	} else if (dir->kind == NODE_HOOK && slot < hook_settings_count) {
+		*out = node_setting(dir->hook, slot);
+	} else if (dir->kind == NODE_HOOK && slot < hook_settings_count + files_hook_count) {
+		*out = node_hook_file(dir->hook, slot - hook_settings_count);
+	} else if (tree_is_headers(dir)) {
+		struct header *hd = NULL;
+		for (; slot < HOOK_HEADERS_MAX && !hd; slot++)
+			hd = hook_header_slot(dir->hook, (uint8_t)slot);
+		if (!hd)
+			return -ENOENT;
+		*out = node_header(dir->hook, hd);
+		slot--;
+	} else {
+		return -ENOENT;
+	}
+	*cookie = slot + 1;
+	return 0;
+}
+
+const char *tree_name(const struct node *n)
+{
+	switch (n->kind) {
+	case NODE_ROOT:
+		return "";
+	case NODE_HOOK:
+		return n->hook->name;
+	case NODE_SETTING:
+		return n->setting->name;
+	case NODE_HEADER:
+		return n->header->name;
+	case NODE_ROOT_FILE:
+	case NODE_HOOK_FILE:
+		break;
+	}
+	return n->row->name;
+}
+
+void tree_hook_file(const struct node *n, struct buf *out)
+{
+	if (n->kind == NODE_HEADER)
+		buf_adds(out, "headers/");
+	if (n->kind != NODE_HOOK)
+		buf_adds(out, tree_name(n));
+}
+
+void tree_path(const struct node *n, struct buf *out)
+{
+	if (!n->hook) {
+		buf_adds(out, tree_name(n));
+		return;
+	}
+	buf_addf(out, "hooks/%s", n->hook->name);
+	if (n->kind != NODE_HOOK) {
+		buf_addc(out, '/');
+		tree_hook_file(n, out);
+	}
+}
+
+bool tree_is_secret(const struct node *n)
+{
+	if (!n->hook)
+		return false;
+	struct buf file = BUF(PATH_MAX_HERE);
+	tree_hook_file(n, &file);
+	bool secret = hook_protected(n->hook, buf_str(&file));
+	buf_release(&file);
+	return secret;
+}
+
+void tree_show(const struct tree *t, const struct node *n, struct buf *out)
+{
+	size_t before = out->len;
+	if (n->kind == NODE_SETTING)
+		hook_show(n->hook, n->setting, out);
+	else if (n->kind == NODE_HEADER)
+		hook_header_show(n->header, out);
+	else if (n->row && n->row->show)
+		n->row->show(t, n, out);
+	if (out->len > before && out->data[out->len - 1] != '\n')
+		buf_addc(out, '\n');
+}
+
+static mode_t default_mode(const struct tree *t, const struct node *n)
+{
+	switch (n->kind) {
+	case NODE_ROOT:
+		return S_IFDIR | 0755;
+	case NODE_HOOK:
+		return S_IFDIR | 0755;
+	case NODE_SETTING:
+		return S_IFREG | n->setting->mode;
+	case NODE_HEADER:
+		return S_IFREG | (n->header->protected ? 0600 : 0644);
+	case NODE_ROOT_FILE:
+	case NODE_HOOK_FILE:
+		break;
+	}
+	if (n->row->nature == FILE_DIR)
+		return S_IFDIR | n->row->mode;
+	if (n->row->nature == FILE_PIPE)
+		return t->pipe_path ? S_IFLNK | 0777 : S_IFIFO | n->row->mode;
+	return S_IFREG | n->row->mode;
+}
+
+/* Owner, mode and time of a hook's file: the file's own where they differ, else the hook's. */
+static void stat_hook_file(const struct node *n, struct stat *st, int64_t *mtime_ms)
+{
+	if (n->hook->uid != HOOK_OWNER_UNSET)
+		st->st_uid = n->hook->uid;
+	if (n->hook->gid != HOOK_OWNER_UNSET)
+		st->st_gid = n->hook->gid;
+	bool whole = n->kind == NODE_HOOK || (n->row && !n->row->live);
+	*mtime_ms = whole ? n->hook->mtime_ms : n->hook->made_ms;
+	struct buf name = BUF(PATH_MAX_HERE);
+	tree_hook_file(n, &name);
+	const struct hook_file *f = hook_file_find(n->hook, buf_str(&name));
+	buf_release(&name);
+	if (!f)
+		return;
+	if (f->mode != HOOK_MODE_UNSET)
+		st->st_mode = (st->st_mode & S_IFMT) | f->mode;
+	if (f->uid != HOOK_OWNER_UNSET)
+		st->st_uid = f->uid;
+	if (f->gid != HOOK_OWNER_UNSET)
+		st->st_gid = f->gid;
+	if (f->mtime_ms)
+		*mtime_ms = f->mtime_ms;
+}
+
+static off_t shown_size(const struct tree *t, const struct node *n)
+{
+	if (n->row && n->row->nature == FILE_LOG) {
+		struct stat st;
+		return fstat(t->log_fd, &st) == 0 ? st.st_size : 0;
+	}
+	struct buf b = BUF_SECRET(HOOK_JSON_MAX);
+	tree_show(t, n, &b);
+	off_t size = (off_t)b.len;
+	buf_release(&b);
+	return size;
+}
+
+void tree_stat(const struct tree *t, const struct node *n, struct stat *st)
+{
+	int64_t mtime_ms = t->start_ms;
+	*st = (struct stat){
+		.st_ino = n->ino,
+		.st_mode = default_mode(t, n),
+		.st_nlink = tree_is_dir(n) ? 2 : 1,
+		.st_uid = t->uid,
+		.st_gid = t->gid,
+		/* stdio, coreutils and readdir size their buffers by it: fewer, larger requests */
+		.st_blksize = 131072,
+	};
+	if (n->hook)
+		stat_hook_file(n, st, &mtime_ms);
+	if (n->row && n->row->live)
+		mtime_ms = t->backend.changed_ms(t->backend.ctx, n->hook ? n->hook->id : 0);
+	if (S_ISREG(st->st_mode))
+		st->st_size = shown_size(t, n);
+	else if (S_ISLNK(st->st_mode))
+		st->st_size = (off_t)strlen(t->pipe_path);
+	st->st_blocks = (st->st_size + 511) / 512;
+	st->st_mtim = (struct timespec){ mtime_ms / 1000, mtime_ms % 1000 * 1000000 };
+	st->st_atim = st->st_ctim = st->st_mtim;
+}

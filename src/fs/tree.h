@@ -1,0 +1,145 @@
+#pragma once
+/*
+ * tree: what the mount shows: directories, files, names ↔ inode numbers, attributes.
+ *
+ *     /                           NODE_ROOT
+ *     ├── README events log …     NODE_ROOT_FILE   rows of files_root.c
+ *     └── hooks/                  NODE_ROOT_FILE   (a directory)
+ *         └── NAME/               NODE_HOOK
+ *             ├── url event …     NODE_SETTING     rows of hook_settings
+ *             ├── test status …   NODE_HOOK_FILE   rows of files_hook.c
+ *             └── headers/        NODE_HOOK_FILE   (a directory)
+ *                 └── X-Name      NODE_HEADER
+ *
+ * An inode number is computed, hook id << 16 | kind << 8 | slot, so it needs no table, is stable over
+ * restarts, and a number from yesterday either means the same thing or nothing.
+ *
+ * The face knows hooks only through the registry and changes them only through the backend, whose
+ * functions main hands over: fs/ includes neither engine nor store nor http.
+ */
+#include "model/hook.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct buf;
+struct err;
+struct framing;
+struct registry;
+struct node;
+struct tree;
+
+/* Who does it, as the kernel says. */
+struct who {
+	uint32_t uid, gid;
+	int32_t pid; /* of the thread */
+};
+
+typedef int hook_change_fn(struct hook *clone, void *arg, struct err *err);
+
+/* What the face asks of the engine. All return 0 or -errno and fill err for the user. */
+struct backend {
+	void *ctx;
+	int (*hook_make)(void *ctx, const char *name, mode_t mode, struct who who, struct err *err);
+	int (*hook_remove)(void *ctx, int64_t id, struct err *err);
+	int (*hook_rename)(void *ctx, int64_t id, const char *name, struct err *err);
+	/* Applies `change` to a clone, saves it, and puts it in the hook's place: all or nothing. */
+	int (*hook_change)(
+		void *ctx, int64_t id, hook_change_fn *change, void *arg, struct err *err);
+	/* Takes the lines in data; bytes taken (a short count ends before a bad line) or -errno. The
+	 * caller answers its writer only after the turn's commit. These two tell the errors file
+	 * themselves: they alone know the line. */
+	ssize_t (*events_take)(
+		void *ctx, struct framing *f, const char *data, size_t len, struct who who);
+	/* The writer closes: takes a begun last line. */
+	int (*events_end)(void *ctx, struct framing *f, struct who who);
+	/* Starts a test; its end is told by fs_test_done(token). */
+	int (*test_start)(void *ctx, int64_t hook_id, const char *text, size_t len, uint64_t *token,
+		struct err *err);
+	void (*test_cancel)(void *ctx, uint64_t token);
+	/* Tells the errors file. `text` is NULL where it must not be shown. */
+	void (*refused)(void *ctx, const char *file, struct who who, const char *text, size_t len,
+		const struct err *err);
+	void (*show_status)(void *ctx, struct buf *out);
+	void (*show_errors)(void *ctx, struct buf *out);
+	void (*show_hook_status)(void *ctx, int64_t hook_id, struct buf *out);
+	void (*show_test)(void *ctx, int64_t hook_id, struct buf *out);
+	int64_t (*now_ms)(void *ctx); /* real time of this turn */
+	/* When what is shown of the hook's state last changed; of the mount's with id 0. */
+	int64_t (*changed_ms)(void *ctx, int64_t hook_id);
+};
+
+/* How a file behaves that is neither a setting nor simply shown. */
+enum file_nature {
+	FILE_PLAIN,  /* read: a snapshot of show(); not written, or by store() */
+	FILE_EVENTS, /* a stream of lines */
+	FILE_LOG,    /* the log's own bytes, growing while it is read */
+	FILE_PIPE,
+	FILE_DIR,
+};
+
+struct file_row {
+	const char *name;
+	mode_t mode; /* permission bits */
+	enum file_nature nature;
+	bool live;  /* changes by itself: its mtime is the state's */
+	bool tests; /* a write starts a test and is answered with its outcome */
+	void (*show)(const struct tree *t, const struct node *n, struct buf *out);
+	const char *summary; /* one sentence */
+	const char *example; /* a line of shell, or NULL */
+};
+
+extern const struct file_row files_root[];
+extern const size_t files_root_count;
+extern const struct file_row files_hook[];
+extern const size_t files_hook_count;
+
+struct tree {
+	const struct registry *registry;
+	const struct types *types;
+	struct backend backend;
+	uint32_t uid, gid;     /* the mounting user */
+	int64_t start_ms;      /* mtime of what never changes */
+	const char *pipe_path; /* events.fifo is a symbolic link to it; NULL: a pipe in the mount */
+	int log_fd;
+};
+
+enum node_kind {
+	NODE_ROOT,
+	NODE_ROOT_FILE,
+	NODE_HOOK,
+	NODE_SETTING,
+	NODE_HOOK_FILE,
+	NODE_HEADER,
+};
+
+/* Valid until the hook changes: made anew for each request, never kept. */
+struct node {
+	uint64_t ino;
+	enum node_kind kind;
+	struct hook *hook;
+	const struct setting *setting; /* NODE_SETTING */
+	const struct file_row *row;    /* NODE_ROOT_FILE, NODE_HOOK_FILE */
+	struct header *header;         /* NODE_HEADER */
+};
+
+#define TREE_ROOT_INO 1
+
+int tree_node(const struct tree *t, uint64_t ino, struct node *out); /* -ENOENT */
+int tree_lookup(const struct tree *t, const struct node *dir, const char *name, struct node *out);
+/* The entry behind `cookie` (0: the first); its own cookie goes to *cookie. 0, or -ENOENT at the end. */
+int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, struct node *out);
+bool tree_is_dir(const struct node *n);
+bool tree_is_hooks(const struct node *n);   /* the directory hooks/ */
+bool tree_is_headers(const struct node *n); /* a directory headers/ */
+void tree_stat(const struct tree *t, const struct node *n, struct stat *st);
+/* What the file shows, its final newline included. */
+void tree_show(const struct tree *t, const struct node *n, struct buf *out);
+const char *tree_name(const struct node *n);
+void tree_path(const struct node *n, struct buf *out); /* "hooks/slack/url", "" for the root */
+/* The name of a hook's file as hook_file_find takes it: "", "url", "headers/X-Y". */
+void tree_hook_file(const struct node *n, struct buf *out);
+/* True if what is written there must never be quoted. */
+bool tree_is_secret(const struct node *n);

@@ -1,0 +1,84 @@
+#include "model/refusals.h"
+
+#include "util/buf.h"
+#include "util/err.h"
+#include "util/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CARET_NONE ((size_t)-1)
+#define LEAD       24 /* bytes shown before the column of a long text */
+
+/* Cuts the part around the column out of the text, one character a byte: a terminal shows the caret below
+ * its place, and nothing that a stranger wrote reaches it as a control sequence. */
+static void refusal_cut(struct refusal *f, const char *text, size_t len, size_t column)
+{
+	f->shown[0] = '\0';
+	f->caret = CARET_NONE;
+	if (!text)
+		return;
+	size_t from = 0, out = 0;
+	if (column != ERR_NO_COLUMN && column <= len && column > REFUSAL_SHOWN_MAX - LEAD)
+		from = column - LEAD;
+	if (from) {
+		memcpy(f->shown, "...", 3);
+		out = 3;
+	}
+	size_t shift = out;
+	for (size_t i = from; i < len && out < REFUSAL_SHOWN_MAX; i++) {
+		unsigned char c = (unsigned char)text[i];
+		if (c == '\n' && i + 1 == len)
+			break;
+		f->shown[out++] = c >= 0x20 && c < 0x7f ? (char)c : c == '\t' ? ' ' : '?';
+	}
+	f->shown[out] = '\0';
+	if (column != ERR_NO_COLUMN && column <= len)
+		f->caret = column - from + shift;
+}
+
+static struct refusal *refusals_newest(struct refusals *r)
+{
+	return r->count ? &r->ring[(r->count - 1) % REFUSALS_MAX] : NULL;
+}
+
+void refusals_add(struct refusals *r, int64_t time_ms, const char *file, uint32_t uid, int32_t pid,
+	const char *text, size_t len, const struct err *err)
+{
+	struct refusal f = {
+		.time_ms = time_ms, .uid = uid, .pid = pid, .times = 1, .code = err->code
+	};
+	snprintf(f.file, sizeof(f.file), "%s", file);
+	snprintf(f.sentence, sizeof(f.sentence), "%s", err->sentence);
+	refusal_cut(&f, text, len, err->column);
+	struct refusal *last = refusals_newest(r);
+	if (last && last->uid == uid && last->pid == pid && last->code == f.code &&
+		!strcmp(last->file, f.file) && !strcmp(last->shown, f.shown) &&
+		!strcmp(last->sentence, f.sentence)) {
+		last->times++;
+		last->time_ms = time_ms;
+		return;
+	}
+	r->ring[r->count++ % REFUSALS_MAX] = f;
+}
+
+static void refusal_show(const struct refusal *f, struct buf *out)
+{
+	text_add_time(out, f->time_ms);
+	buf_addf(out, " %s uid=%u pid=%d %s", f->file, f->uid, (int)f->pid, err_name(f->code));
+	if (f->times > 1)
+		buf_addf(out, " times=%u", f->times);
+	buf_addc(out, '\n');
+	if (*f->shown)
+		buf_addf(out, "    %s\n", f->shown);
+	if (*f->shown && f->caret != CARET_NONE)
+		buf_addf(out, "    %*s^\n", (int)f->caret, "");
+	buf_addf(out, "    %s\n", f->sentence);
+}
+
+void refusals_show(const struct refusals *r, struct buf *out)
+{
+	uint64_t first = r->count > REFUSALS_MAX ? r->count - REFUSALS_MAX : 0;
+	for (uint64_t i = first; i < r->count; i++)
+		refusal_show(&r->ring[i % REFUSALS_MAX], out);
+}
