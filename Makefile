@@ -10,6 +10,8 @@ CC ?= cc
 PKG_CONFIG ?= pkg-config
 SAN ?=
 comma := ,
+# V=1 shows the commands.
+Q = $(if $(V),,@echo '  $@';)
 
 LIBS := fuse3 libcurl jansson sqlite3 libcrypto uuid
 B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
@@ -31,38 +33,43 @@ LIB := $B/libwebhookfs.a
 C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
 UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all check unit e2e lint format deps demo clean help
+.PHONY: all check unit e2e lint format docs-tables deps demo install uninstall clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
 all: $B/webhookfs
 
 $B/webhookfs: $B/main.o $(LIB)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(LIB): $(filter-out $B/main.o,$(OBJ))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $B/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $B/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka \
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka \
 		$$($(PKG_CONFIG) --libs libmicrohttpd)
 
 # The scripted receiver of the tests and the demo.
 $B/sink: tests/lib/sink.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $$($(PKG_CONFIG) --libs libmicrohttpd)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $$($(PKG_CONFIG) --libs libmicrohttpd)
 
--include $(OBJ:.o=.d) $(UNIT:=.d) $B/sink.d
+# Prints the tables of the manual from the source's tables.
+$B/doc-tables: tests/lib/doc-tables.c $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
+
+-include $(OBJ:.o=.d) $(UNIT:=.d) $B/sink.d $B/doc-tables.d
 
 # ---- tests: every runner speaks TAP, tests/check adds them up
 
-TEST_PROGRAMS := $B/webhookfs $B/sink $(UNIT)
+TEST_PROGRAMS := $B/webhookfs $B/sink $B/doc-tables $(UNIT)
 
 check: $(TEST_PROGRAMS)
 	@CC='$(CC)' BUILD='$(abspath $B)' tests/check $(UNIT)
@@ -76,11 +83,28 @@ e2e: $B/webhookfs $B/sink
 lint:
 	@CC='$(CC)' tests/run lint tests/lint tests/format
 
+docs-tables: $B/doc-tables
+	@BUILD='$(abspath $B)' tests/lib/doc-tables.sh --write
+
 format:
 	clang-format -i $(C_FILES)
 
 demo: $B/webhookfs
 	@contrib/demo/demo.sh $B/webhookfs
+
+# ---- installing: `mount -t fuse.webhookfs` and fstab look for the program in PATH
+
+PREFIX ?= /usr/local
+
+install: $B/webhookfs
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 755 $B/webhookfs $(DESTDIR)$(PREFIX)/bin/webhookfs
+	install -m 644 docs/webhookfs.8 $(DESTDIR)$(PREFIX)/share/man/man8/webhookfs.8
+	install -m 644 docs/webhookfs.5 $(DESTDIR)$(PREFIX)/share/man/man5/webhookfs.5
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/webhookfs $(DESTDIR)$(PREFIX)/share/man/man8/webhookfs.8 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/webhookfs.5
 
 # ---- what all this needs, from Debian's packages
 
@@ -95,7 +119,7 @@ deps:
 
 # `make deps check` in one go, and with -j: nothing is built before its packages are there.
 ifneq (,$(filter deps,$(MAKECMDGOALS)))
-$(OBJ) $(UNIT) $B/sink: | deps
+$(OBJ) $(UNIT) $B/sink $B/doc-tables: | deps
 endif
 
 clean:
@@ -105,6 +129,8 @@ help:
 	@echo 'make            builds $B/webhookfs'
 	@echo 'make deps       installs the Debian packages that building and testing need'
 	@echo 'make demo       shows webhookfs at work with a real receiver'
+	@echo 'make install    puts it under PREFIX ($(PREFIX)), and make uninstall removes it'
+	@echo 'make docs-tables  writes the tables of the source into the manual'
 	@echo 'make check      all tests (unit, e2e and lint run a part)'
 	@echo 'make format     lays out the source by .clang-format'
 	@echo 'make clean      removes build/'

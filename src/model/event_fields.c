@@ -120,7 +120,7 @@ static bool nearest(const struct types *t, struct span name, char out[FIELD_NAME
 				continue;
 			best = d;
 			found = true;
-			strcpy(out, candidate);
+			snprintf(out, FIELD_NAME_SIZE, "%s", candidate);
 		}
 	}
 	return found;

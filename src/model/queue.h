@@ -10,10 +10,17 @@
  * Destinations (scheme://host:port; several hooks may share one) have a window of requests at once,
  * grown by success at the end of a cycle and shrunk by failures that concern the destination. Enough
  * failures in a row park it: its work waits, no attempts spent, until one probe succeeds. Round robin
- * over ready destinations and over a destination's hooks; fresh before retries, but every
- * fifth start is a retry's. One destination's share of the active set is capped.
+ * over ready destinations, those with few requests in flight first, and over a destination's hooks;
+ * fresh before retries, but every fifth start is a retry's. One destination's share of the active set is
+ * capped, and what cannot start soon (held, parked, paused) has no place in it.
  *
- * Times are struct now's due_ms. Small allocations that fail abort.
+ * The turn: queue_done for what ended; commit; queue_add for what was committed, a retry's before
+ * the next queue_next (an ordered hook has nothing else to tell that its head waits); then queue_want and
+ * queue_fill until 0, queue_next until 0, sleep until queue_wake. A row that is unchanged in the store
+ * after queue_done (the attempt was broken off, the store failed) is brought back by queue_waiting.
+ *
+ * Times are struct now's due_ms; the latest told counts. Ids are ≥ 1. Hooks that are not known are ignored
+ * throughout. Small allocations that fail abort.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,7 +43,7 @@ extern const struct queue_limits queue_limits_default;
 
 struct queue_hook {
 	int64_t id;
-	const char *destination; /* copied */
+	const char *destination; /* copied; NULL: none yet, of a held hook */
 	bool held;               /* paused or incomplete: nothing starts, nothing is loaded */
 	bool ordered;            /* one at a time in the order of acceptance; the head blocks */
 	unsigned max_inflight;   /* 0: no limit of its own */
@@ -47,18 +54,25 @@ struct queue_hook {
 struct queue *queue_new(const struct queue_limits *limits, uint32_t seed);
 void queue_free(struct queue *q);
 
-/* Makes or changes a hook. What is loaded stays loaded, what is in flight stays in flight; a hook that
- * becomes held gives its loaded deliveries back to the store (forgets them). */
+/* Makes or changes a hook. What is in flight stays in flight; a hook that becomes held or moves to another
+ * destination gives its loaded deliveries back to the store (forgets them). */
 void queue_hook_set(struct queue *q, const struct queue_hook *h);
 /* Forgets the hook and all its loaded deliveries; those in flight end with queue_done as usual. */
 void queue_hook_remove(struct queue *q, int64_t hook_id);
 
-/* At start: the store holds deliveries of this stream; the earliest is due at due_ms. */
+/*
+ * The store holds deliveries of this stream: it is read from its beginning, at due_ms or when there is another
+ * reason. At start, with the earliest due time; and later for whatever may have escaped the queue.
+ */
 void queue_waiting(struct queue *q, int64_t hook_id, enum queue_lane lane, int64_t due_ms);
-/* A delivery was committed. It is taken into memory if its stream holds everything there is and there is
- * room; else it stays in the store and is found by a refill. */
+/* A delivery was committed. It is taken into memory if its stream holds everything there is, it is due and
+ * there is room; else it stays in the store and is found by a refill. A fresh one is due as it comes. */
 void queue_add(struct queue *q, int64_t hook_id, enum queue_lane lane, int64_t id, int64_t due_ms);
-/* Removes a delivery that is not in flight from memory; the caller has removed or changed its row. */
+/*
+ * Removes a delivery that is not in flight from memory; the caller has removed or changed its row. One that
+ * is in flight or not in memory is left alone; but if it may be the head of an ordered hook, waiting for its
+ * retry, queue_waiting(…, LANE_RETRY, now) must follow, so that the others need not wait until then.
+ */
 void queue_cancel(struct queue *q, int64_t id);
 
 /* The next page the queue needs from the store: rows of the stream with (due_ms, id) greater than
@@ -67,15 +81,17 @@ struct queue_want {
 	int64_t hook_id;
 	enum queue_lane lane;
 	int64_t after_due_ms, after_id;
-	unsigned limit;
+	unsigned limit; /* at most QUEUE_PAGE_MAX */
 };
+#define QUEUE_PAGE_MAX 256 /* enough to make a query cheap, few enough for a turn */
 struct queue_row {
 	int64_t id, due_ms;
 };
 /* 1 and a want, or 0: nothing is needed now. The same want is given until queue_fill answers it. */
 int queue_want(struct queue *q, int64_t now, struct queue_want *out);
 /* Rows that are already in memory or in flight are skipped. Fewer rows than `limit`: the stream holds
- * everything there is. Rows due later than `now` are not kept: the first one sets the stream's wait. */
+ * everything there is. Rows due later than `now` are not kept: the first one sets the stream's wait. An
+ * answer to a want that is no longer asked is ignored; when the store fails, do not answer. */
 void queue_fill(struct queue *q, const struct queue_want *w, const struct queue_row *rows,
 	unsigned count, int64_t now);
 
@@ -87,7 +103,8 @@ struct queue_work {
 int queue_next(struct queue *q, int64_t now, struct queue_work *out);
 /* An attempt ended. The delivery leaves the queue; a retry comes back by queue_add in LANE_RETRY. */
 void queue_done(struct queue *q, int64_t id, enum queue_feedback feedback, int64_t now);
-/* The destination asked for a pause (Retry-After): nothing starts there before `until`. */
+/* The hook's destination asked for a pause (Retry-After): nothing starts there before `until`. A longer
+ * pause that is already on stays. */
 void queue_pause(struct queue *q, int64_t hook_id, int64_t until);
 
 /* When queue_next or queue_want may have something again without any other call; -1: never. */
@@ -105,7 +122,8 @@ struct queue_destination {
 	size_t loaded;
 	int64_t until_ms; /* parked or paused until; 0 */
 };
+/* Those with anything waiting, here or in the store, or in flight, and those parked or paused. */
 void queue_each_destination(const struct queue *q, int64_t now,
 	void (*each)(void *ctx, const struct queue_destination *d), void *ctx);
-/* Aborts if an invariant does not hold (tests call it after every step). */
+/* Aborts if an invariant does not hold (tests call it after every step); costs by all there is. */
 void queue_check(const struct queue *q);

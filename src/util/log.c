@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #define LINE_MAX_LEN 2000 /* below PIPE_BUF: lines of several writers to one pipe do not mix */
 
 static enum log_level most_shown = LOG_LEVEL_INFO;
-static bool to_journal;
+static bool to_journal, to_syslog;
 
 /* systemd names the stream that it connected by device and inode (systemd.exec(5), JOURNAL_STREAM);
  * stderr may have been redirected since. */
@@ -35,6 +36,12 @@ void log_init(enum log_level most)
 	to_journal = stderr_is_journal();
 }
 
+void log_to_syslog(void)
+{
+	to_syslog = true;
+	openlog("webhookfs", LOG_PID, LOG_DAEMON);
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	char line[LINE_MAX_LEN + 2]; /* a byte beyond the cut, and the NUL */
@@ -44,7 +51,9 @@ void log_line(enum log_level level, const char *fmt, ...)
 
 	if (level > most_shown)
 		return;
-	if (to_journal)
+	if (to_syslog)
+		head = 0;
+	else if (to_journal)
 		head = snprintf(line, sizeof(line), "<%d>", level);
 	else
 		head = snprintf(line, sizeof(line), "webhookfs: ");
@@ -59,7 +68,11 @@ void log_line(enum log_level level, const char *fmt, ...)
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = '?';
-	line[len++] = '\n';
-	(void)!write(STDERR_FILENO, line, len); /* there is nowhere to report it */
+	if (to_syslog) {
+		syslog(level, "%.*s", (int)len, line); /* levels are syslog's */
+	} else {
+		line[len++] = '\n';
+		(void)!write(STDERR_FILENO, line, len); /* there is nowhere to report it */
+	}
 	errno = saved;
 }

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * log: the one writer to stderr, for people who run the daemon.
+ * log: the one writer to stderr or syslog, for people who run the daemon.
  *
  * Only engine and main log; everything below returns errors. Lines carry journal priorities
  * (<3> …) when stderr is the journal, a plain "webhookfs: " otherwise.
@@ -13,6 +13,8 @@ enum log_level {
 };
 
 void log_init(enum log_level most);
+/* From now on to syslog: in the background there is no stderr. */
+void log_to_syslog(void);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

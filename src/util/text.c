@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -48,7 +49,7 @@ const char *text_quote(const char *text, size_t len, char out[TEXT_QUOTE_SIZE])
 		out[i] = is_control(text[i]) || (i >= bad && (unsigned char)text[i] >= 0x80)
 			? '?'
 			: text[i];
-	strcpy(out + n, n < len ? "..." : "");
+	snprintf(out + n, TEXT_QUOTE_SIZE - n, "%s", n < len ? "..." : "");
 	return out;
 }
 

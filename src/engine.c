@@ -1,0 +1,359 @@
+#include "engine_parts.h"
+
+#include "fs/fs.h"
+#include "http/client.h"
+#include "intake/confdir.h"
+#include "model/match.h"
+#include "model/queue.h"
+#include "model/registry.h"
+#include "store/journal.h"
+#include "store/store.h"
+#include "util/err.h"
+#include "util/id.h"
+#include "util/log.h"
+#include "util/loop.h"
+#include "util/mountwatch.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/*
+ * The turn, in the order of architecture §3. Requests of the mount, lines of the pipe and ended
+ * transfers all change one transaction; one commit makes them true, and only then are writers answered and
+ * the queue told. What a failed commit undid, its writers hear of; what had been sent is recorded
+ * again.
+ */
+
+#define FS_REQUESTS_A_TURN 256
+#define EXPIRE_A_TURN      500
+#define UNMOUNT_MS         1000
+
+/* ---- one commit */
+
+static void counters_save(struct engine *e)
+{
+	if (!memcmp(&e->counters, &e->stored, sizeof(e->counters)))
+		return;
+	/* A failure shows in the commit. */
+	(void)store_counter_save(e->store, "accepted", e->counters.accepted);
+	(void)store_counter_save(e->store, "refused", e->counters.refused);
+	(void)store_counter_save(e->store, "delivered", e->counters.delivered);
+	(void)store_counter_save(e->store, "failed", e->counters.failed);
+	e->stored = e->counters;
+}
+
+static void arrivals_announce(struct engine *e)
+{
+	for (size_t i = 0; i < e->arrival_count; i++) {
+		const struct arrival *a = &e->arrivals[i];
+		struct hook_state *s = hook_state_of(e, a->hook_id);
+		if (!s)
+			continue;
+		s->pending++;
+		e->pending++;
+		s->changed_ms = e->now.real_ms;
+		queue_add(e->queue, a->hook_id, LANE_FRESH, a->id, a->due_ms);
+	}
+	e->arrival_count = 0;
+}
+
+void engine_undone(struct engine *e, int error)
+{
+	/* What was refused stays refused, the rest of the turn did not happen. */
+	e->committed.refused = e->counters.refused;
+	e->counters = e->committed;
+	e->stored = (struct counters){ .accepted = -1 };
+	e->arrival_count = 0;
+	deliver_undo(e);
+	pipe_committed(e, false);
+	if (e->fs)
+		fs_answer(e->fs, error);
+	if (!e->commit_failing)
+		log_error("cannot save: %s; writers are told, nothing acknowledged is lost",
+			strerror(-error));
+	e->commit_failing = true;
+}
+
+int engine_commit(struct engine *e)
+{
+	if (store_changed(e->store))
+		counters_save(e);
+	int r = store_commit(e->store);
+	if (r) {
+		engine_undone(e, r);
+		return r;
+	}
+	if (e->commit_failing)
+		log_info("saving works again");
+	e->commit_failing = false;
+	e->committed = e->counters;
+	arrivals_announce(e);
+	deliver_conclude(e);
+	pipe_committed(e, true);
+	if (e->fs)
+		fs_answer(e->fs, 0);
+	return 0;
+}
+
+void engine_refused(struct engine *e, const char *file, struct who who, const char *text,
+	size_t len, const struct err *err)
+{
+	e->counters.refused++;
+	e->changed_ms = e->now.real_ms;
+	refusals_add(&e->refusals, e->now.real_ms, file, who.uid, who.pid, text, len, err);
+}
+
+/* ---- the turn */
+
+static void on_fs(void *ctx, uint32_t events)
+{
+	struct engine *e = ctx;
+	(void)events;
+	e->now = loop_now(e->loop);
+	if (fs_receive(e->fs, FS_REQUESTS_A_TURN) == -ENODEV) {
+		loop_remove(e->loop, fs_fd(e->fs));
+		e->unmounted = true;
+	}
+}
+
+static void on_client(void *ctx, uint32_t events)
+{
+	struct engine *e = ctx;
+	(void)events;
+	e->now = loop_now(e->loop);
+	deliver_collect(e);
+}
+
+static void on_mount_table(void *ctx, uint32_t events)
+{
+	struct engine *e = ctx;
+	(void)events;
+	if (mountwatch_present(e->mountwatch) != 0 || e->unmount_due_ms)
+		return;
+	/* The pipe kept the mount's superblock alive; without it /dev/fuse says ENODEV, which on_fs
+	 * waits for, but not for ever: somebody else may hold it too. */
+	pipe_close(e);
+	e->unmount_due_ms = e->now.due_ms + UNMOUNT_MS;
+}
+
+static void on_signal(void *ctx, int signo)
+{
+	struct engine *e = ctx;
+	if (signo == SIGHUP)
+		return; /* a terminal that closes; there is nothing to reload */
+	e->stopping = true;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	if (a < 0)
+		return b;
+	return b >= 0 && b < a ? b : a;
+}
+
+static int64_t next_wake(const struct engine *e)
+{
+	int64_t wake = queue_wake(e->queue, e->now.due_ms);
+	wake = earlier(wake, deliver_wake(e));
+	wake = earlier(wake, pipe_wake(e));
+	if (e->expire_due_ms)
+		wake = earlier(wake, e->expire_due_ms);
+	if (e->stopping)
+		wake = earlier(wake, e->stop_due_ms);
+	if (e->unmount_due_ms)
+		wake = earlier(wake, e->unmount_due_ms);
+	return wake;
+}
+
+/* Idempotency keys run out in small steps, a minute after one was added: an idle daemon never wakes. */
+static void housekeep(struct engine *e)
+{
+	if (!e->expire_due_ms || e->now.due_ms < e->expire_due_ms)
+		return;
+	int more = store_expire(
+		e->store, e->now.real_ms - (int64_t)e->options->retention_ms, EXPIRE_A_TURN);
+	e->expire_due_ms = more == 1 ? e->now.due_ms + 10 : 0;
+}
+
+static int turn(struct engine *e)
+{
+	int r = loop_turn(e->loop, next_wake(e));
+	if (r)
+		return r;
+	e->now = loop_now(e->loop);
+	pipe_resume(e);
+	deliver_record(e);
+	housekeep(e);
+	(void)engine_commit(e); /* who waits for it has been told; the rest is tried again */
+	if (!e->stopping)
+		deliver_start(e);
+	(void)journal_flush(e->log); /* kept for the next turn */
+	(void)journal_flush(e->rejected);
+	return 0;
+}
+
+int engine_run(struct engine *e)
+{
+	int r = 0;
+	while (!r && !e->stopping && !e->unmounted) {
+		r = turn(e);
+		if (e->unmount_due_ms && e->now.due_ms >= e->unmount_due_ms)
+			e->unmounted = true;
+	}
+	e->stopping = true;
+	pipe_close(e);
+	e->stop_due_ms = e->now.due_ms + (int64_t)e->options->grace_ms;
+	while (!r && (e->flights || e->results) && e->now.due_ms < e->stop_due_ms)
+		r = turn(e);
+	deliver_record(e);
+	counters_save(e);
+	(void)engine_commit(e); /* it has been logged; the next start goes on from the last one */
+	return r;
+}
+
+/* ---- the parts together */
+
+static int open_parts(struct engine *e, struct err *err)
+{
+	const struct options *o = e->options;
+	const struct client_options http = { .cacert = o->cacert,
+		.user_agent = "webhookfs/" WEBHOOKFS_VERSION,
+		.connections = (unsigned)o->max_inflight * 2 };
+	struct queue_limits limits = queue_limits_default;
+	limits.inflight_max = (unsigned)o->max_inflight;
+	char seed[9];
+	id_random_hex(seed, 8);
+
+	int r = loop_new(on_signal, e, &e->loop);
+	if (r)
+		return err_set(err, -r, ERR_NO_COLUMN, "cannot wait for events: %s", strerror(-r));
+	e->now = loop_now(e->loop);
+	r = store_open(o->state_dir, o->full_sync, err, &e->store);
+	if (r)
+		return r;
+	r = confdir_open(o->state_dir, &e->confdir);
+	if (!r)
+		r = journal_open(o->state_dir, "log.jsonl", &e->log);
+	if (!r)
+		r = journal_open(o->state_dir, "rejected.jsonl", &e->rejected);
+	if (r)
+		return err_set(err, -r, ERR_NO_COLUMN, "%s: %s", o->state_dir, strerror(-r));
+	e->registry = registry_new();
+	e->match = match_new();
+	e->queue = queue_new(&limits, (uint32_t)strtoul(seed, NULL, 16));
+	r = client_new(&http, err, &e->client);
+	if (!r)
+		r = loop_add(e->loop, client_fd(e->client), EPOLLIN, on_client, e);
+	return r;
+}
+
+static void refused(void *ctx, const char *file, struct who who, const char *text, size_t len,
+	const struct err *err)
+{
+	engine_refused(ctx, file, who, text, len, err);
+}
+
+static int64_t now_ms(void *ctx)
+{
+	return ((struct engine *)ctx)->now.real_ms;
+}
+
+static void wire_tree(struct engine *e)
+{
+	e->tree = (struct tree){
+		.registry = e->registry,
+		.types = &e->options->types,
+		.uid = getuid(),
+		.gid = getgid(),
+		.start_ms = e->now.real_ms,
+		.log_fd = journal_fd(e->log),
+		.backend = { .ctx = e,
+			.hook_make = hook_make,
+			.hook_remove = hook_remove,
+			.hook_rename = hook_rename,
+			.hook_change = hook_change,
+			.events_take = events_take,
+			.events_end = events_end,
+			.test_start = test_start,
+			.test_cancel = test_cancel,
+			.refused = refused,
+			.now_ms = now_ms,
+			.show_status = show_status,
+			.show_errors = show_errors,
+			.show_hook_status = show_hook_status,
+			.show_test = show_test,
+			.changed_ms = changed_ms },
+	};
+}
+
+int engine_new(const struct options *o, struct err *err, struct engine **out)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	if (!e)
+		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
+	e->options = o;
+	e->pipe.fd = -1;
+	int r = open_parts(e, err);
+	if (!r) {
+		wire_tree(e);
+		e->changed_ms = e->now.real_ms;
+		r = hooks_load(e, err);
+	}
+	if (r) {
+		engine_free(e);
+		return r;
+	}
+	*out = e;
+	return 0;
+}
+
+struct tree *engine_tree(struct engine *e)
+{
+	return &e->tree;
+}
+
+int engine_attach(struct engine *e, struct fs *fs, struct err *err)
+{
+	e->fs = fs;
+	int r = loop_add(e->loop, fs_fd(fs), EPOLLIN, on_fs, e);
+	if (!r)
+		r = mountwatch_new(MOUNTWATCH_TABLE, e->options->mountpoint, &e->mountwatch);
+	if (!r)
+		r = loop_add(e->loop, mountwatch_fd(e->mountwatch), EPOLLPRI | EPOLLERR | EPOLLET,
+			on_mount_table, e);
+	if (r)
+		return err_set(err, -r, ERR_NO_COLUMN, "cannot watch the mount: %s", strerror(-r));
+	on_mount_table(e, 0); /* what changed before it was watched */
+	if (!e->unmount_due_ms)
+		pipe_open(e);
+	return 0;
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	client_free(e->client);
+	fs_unmount(e->fs);
+	mountwatch_free(e->mountwatch);
+	deliver_forget(e);
+	tests_forget(e);
+	free((char *)e->tree.pipe_path);
+	buf_release(&e->pipe.bytes);
+	journal_close(e->log);
+	journal_close(e->rejected);
+	queue_free(e->queue);
+	match_free(e->match);
+	hook_states_free(e);
+	registry_free(e->registry);
+	confdir_close(e->confdir);
+	store_close(e->store);
+	loop_free(e->loop);
+	free(e->arrivals);
+	free(e);
+}

@@ -1,0 +1,28 @@
+#pragma once
+/*
+ * engine: the way of an event, from the bytes that come in to the line in the log; and the turn.
+ *
+ * The only place that knows all parts. engine.c is the flow and the turn; engine_events.c what comes in,
+ * engine_deliver.c what goes out, engine_hooks.c the hooks, engine_test.c their tests,
+ * engine_show.c the counters. They share engine_parts.h.
+ *
+ * Life cycle: engine_new (opens the store, loads the hooks), engine_tree for the mount,
+ * engine_attach, engine_run until it ends, engine_free.
+ *
+ * Errors: 0 or -errno, with a sentence for the person who starts the daemon.
+ */
+struct engine;
+struct err;
+struct fs;
+struct options;
+struct tree;
+
+int engine_new(const struct options *o, struct err *err, struct engine **out);
+/* What the mount shows; owned by the engine. */
+struct tree *engine_tree(struct engine *e);
+/* The mount is there: serve it, and open the named pipe. */
+int engine_attach(struct engine *e, struct fs *fs, struct err *err);
+/* Runs until SIGTERM, SIGINT or an unmount, then lets transfers finish. 0, or -errno. */
+int engine_run(struct engine *e);
+/* Unmounts, saves what is left to save, frees. NULL is fine. */
+void engine_free(struct engine *e);

@@ -1,0 +1,418 @@
+/*
+ * engine_deliver: what goes next → request → attempt → verdict → recorded → shown.
+ *
+ * The queue says which delivery starts; its event is read from the store, its hook as it is now gives url,
+ * headers and timeout. An attempt that ended is a result until its verdict is committed: if saving fails,
+ * it is saved again later, and nothing is sent twice for that.
+ */
+#include "engine_parts.h"
+
+#include "http/client.h"
+#include "model/payload.h"
+#include "model/queue.h"
+#include "model/registry.h"
+#include "store/journal.h"
+#include "store/store.h"
+#include "util/err.h"
+#include "util/id.h"
+#include "util/log.h"
+#include "util/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE           256   /* rows of the store a refill */
+#define REFILLS_A_TURN 8     /* so that files stay quick while a long queue is loaded */
+#define AGAIN_MS       1000  /* after the store failed */
+#define GONE_AGAIN_MS  60000 /* after a hook that is gone could not be saved as such */
+#define BODY_MAX       ((size_t)4 << 20)
+
+/* ---- requests */
+
+static void webhook_id(const struct engine *e, int64_t id, char out[64])
+{
+	snprintf(out, 64, "msg_%s_%lld", store_tag(e->store), (long long)id);
+}
+
+static char *header_line(const char *name, const char *value)
+{
+	char *line;
+	if (asprintf(&line, "%s: %s", name, value) < 0)
+		abort();
+	return line;
+}
+
+struct request *deliver_request(const struct engine *e, const struct hook *h, uint64_t tag,
+	const char *id, struct buf *body)
+{
+	struct request *r = request_new();
+	char seconds[24];
+	r->tag = tag;
+	r->timeout_ms = h->timeout_ms;
+	r->url = strdup(h->url);
+	if (!r->url)
+		abort();
+	if (!hook_header_find(h, "Content-Type"))
+		request_header(r, header_line("Content-Type", "application/json"));
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)(e->now.real_ms / 1000));
+	request_header(r, header_line("webhook-id", id));
+	request_header(r, header_line("webhook-timestamp", seconds));
+	for (size_t i = 0; i < h->header_count; i++)
+		if (h->headers[i].value)
+			request_header(r, header_line(h->headers[i].name, h->headers[i].value));
+	r->body_len = body->len;
+	r->body = buf_detach(body);
+	return r;
+}
+
+static void flight_free(struct flight *f)
+{
+	if (!f)
+		return;
+	free(f->event_name);
+	free(f->request_id);
+	free(f);
+}
+
+static int flight_start(struct engine *e, const struct hook *h, struct store_delivery *d)
+{
+	struct buf body = BUF(BODY_MAX);
+	const struct payload p = { d->fields, d->result, d->rest };
+	payload_body(&p, d->event_name, h->include_result, &body);
+	struct flight *f = calloc(1, sizeof(*f));
+	if (!f || buf_error(&body)) {
+		buf_release(&body);
+		free(f);
+		return -ENOMEM;
+	}
+	f->id = d->id;
+	f->hook_id = d->hook_id;
+	f->created_ms = d->created_ms;
+	f->attempts = d->attempts + 1;
+	f->event_name = d->event_name;
+	f->request_id = d->request_id;
+	d->event_name = d->request_id = NULL;
+	HASH_ADD(hh, e->flights, id, sizeof(f->id), f);
+	char id[64];
+	webhook_id(e, f->id, id);
+	client_send(e->client, deliver_request(e, h, (uint64_t)f->id, id, &body));
+	return 0;
+}
+
+static void start_one(struct engine *e, const struct queue_work *w)
+{
+	const struct hook *h = registry_by_id(e->registry, w->hook_id);
+	struct store_delivery d;
+	int r = h ? store_delivery_get(e->store, w->id, &d) : -ENOENT;
+	if (!r) {
+		r = flight_start(e, h, &d);
+		store_delivery_release(&d);
+	}
+	if (!r)
+		return;
+	queue_done(e->queue, w->id, QUEUE_NEUTRAL, e->now.due_ms);
+	if (r == -ENOENT)
+		return;
+	log_error("cannot send delivery %lld: %s", (long long)w->id, strerror(-r));
+	queue_add(e->queue, w->hook_id, LANE_RETRY, w->id, e->now.due_ms + AGAIN_MS);
+}
+
+static bool refill(struct engine *e)
+{
+	struct queue_want w;
+	struct store_row rows[PAGE];
+	struct queue_row page[PAGE];
+	if (!queue_want(e->queue, e->now.due_ms, &w))
+		return false;
+	unsigned limit = w.limit < PAGE ? w.limit : PAGE;
+	w.limit = limit;
+	int n = store_pending(
+		e->store, w.hook_id, w.lane == LANE_RETRY, w.after_due_ms, w.after_id, rows, limit);
+	if (n < 0) {
+		log_error("cannot read the queue: %s", strerror(-n));
+		return false;
+	}
+	for (int i = 0; i < n; i++)
+		page[i] = (struct queue_row){ rows[i].id, rows[i].due_ms };
+	queue_fill(e->queue, &w, page, (unsigned)n, e->now.due_ms);
+	return true;
+}
+
+void deliver_start(struct engine *e)
+{
+	struct queue_work w;
+	for (unsigned i = 0; i < REFILLS_A_TURN && refill(e); i++)
+		;
+	while (queue_next(e->queue, e->now.due_ms, &w))
+		start_one(e, &w);
+}
+
+/* ---- outcomes */
+
+void deliver_collect(struct engine *e)
+{
+	struct outcome o;
+	while (client_take(e->client, &o)) {
+		if (o.tag & TEST_TAG) {
+			test_ended(e, &o);
+			continue;
+		}
+		struct flight *f;
+		int64_t id = (int64_t)o.tag;
+		HASH_FIND(hh, e->flights, &id, sizeof(id), f);
+		assert(f); /* every request ends once */
+		HASH_DEL(e->flights, f);
+		struct result *r = calloc(1, sizeof(*r));
+		char random[9];
+		if (!r)
+			abort();
+		id_random_hex(random, 8);
+		r->flight = f;
+		r->outcome = o;
+		r->verdict = verdict_of(&o);
+		r->next_due_ms = verdict_next(&r->verdict, &o, &schedule_standard, f->attempts,
+			f->created_ms, e->now.due_ms, e->now.real_ms,
+			(uint32_t)strtoul(random, NULL, 16));
+		r->next = e->results;
+		e->results = r;
+	}
+}
+
+static bool is_delivered(const struct result *r)
+{
+	return r->verdict.action == VERDICT_DELIVERED;
+}
+
+static const char *error_text(const struct result *r, char status[32])
+{
+	if (*r->outcome.error)
+		return r->outcome.error;
+	snprintf(status, 32, "HTTP status %d", r->outcome.http_status);
+	return status;
+}
+
+static int record_one(struct engine *e, const struct result *r)
+{
+	const struct flight *f = r->flight;
+	char status[32];
+	if (is_delivered(r))
+		return store_delivery_done(e->store, f->id);
+	if (r->verdict.action == VERDICT_AGAIN)
+		return 0;
+	if (r->next_due_ms < 0)
+		return store_delivery_failed(e->store, f->id, f->attempts, error_text(r, status));
+	return store_delivery_retry(
+		e->store, f->id, f->attempts, r->next_due_ms, error_text(r, status));
+}
+
+/* Counts what was recorded, in the copy that the commit makes true. */
+static void stage_counts(struct engine *e, const struct result *r)
+{
+	struct hook_state *s = hook_state_of(e, r->flight->hook_id);
+	char status[32];
+	if (!s || r->verdict.action == VERDICT_AGAIN)
+		return;
+	if (!s->staged) {
+		s->next = s->counts;
+		s->staged = true;
+		s->next_staged = e->staged;
+		e->staged = s;
+	}
+	if (is_delivered(r)) {
+		s->next.delivered++;
+		e->counters.delivered++;
+		s->next.last_success_ms = e->now.real_ms;
+		return;
+	}
+	s->next.last_failure_ms = e->now.real_ms;
+	snprintf(s->next.last_error, sizeof(s->next.last_error), "%s", error_text(r, status));
+	if (r->next_due_ms < 0) {
+		s->next.failed++;
+		e->counters.failed++;
+	}
+}
+
+static int save_counts(struct engine *e)
+{
+	int r = 0;
+	for (const struct hook_state *s = e->staged; s && !r; s = s->next_staged) {
+		const struct store_hook h = { .id = s->id,
+			.delivered = s->next.delivered,
+			.failed = s->next.failed,
+			.last_success_ms = s->next.last_success_ms,
+			.last_failure_ms = s->next.last_failure_ms,
+			.last_error = s->next.last_error };
+		r = store_hook_save(e->store, &h);
+	}
+	return r;
+}
+
+static void unstage_counts(struct engine *e, bool keep)
+{
+	while (e->staged) {
+		struct hook_state *s = e->staged;
+		e->staged = s->next_staged;
+		s->staged = false;
+		if (keep)
+			s->counts = s->next;
+	}
+}
+
+void deliver_record(struct engine *e)
+{
+	int n = 0;
+	if (!e->results || e->now.due_ms < e->record_due_ms)
+		return;
+	for (struct result *r = e->results; r && !n; r = r->next) {
+		if (r->recorded)
+			continue;
+		n = record_one(e, r);
+		/* A hook that was removed took its deliveries along. */
+		if (n == -ENOENT)
+			n = 0;
+		else if (!n)
+			stage_counts(e, r);
+		r->recorded = !n;
+	}
+	if (!n)
+		n = save_counts(e);
+	if (n)
+		engine_undone(e, n);
+}
+
+void deliver_undo(struct engine *e)
+{
+	unstage_counts(e, false);
+	for (struct result *r = e->results; r; r = r->next)
+		r->recorded = false;
+	if (e->results)
+		e->record_due_ms = e->now.due_ms + AGAIN_MS;
+}
+
+int64_t deliver_wake(const struct engine *e)
+{
+	return e->results ? e->record_due_ms : -1;
+}
+
+void deliver_log(struct engine *e, const struct flight *f, const char *hook, const char *outcome,
+	const struct outcome *o, const char *reason)
+{
+	struct buf line = BUF(16 * 1024);
+	char id[64];
+	webhook_id(e, f->id, id);
+	buf_adds(&line, "{\"time\":\"");
+	text_add_time(&line, e->now.real_ms);
+	buf_adds(&line, "\",\"hook\":");
+	buf_add_json(&line, hook, strlen(hook));
+	buf_addf(&line, ",\"id\":\"%s\",\"event\":\"%s\",\"request_id\":", id, f->event_name);
+	buf_add_json(&line, f->request_id, strlen(f->request_id));
+	buf_addf(
+		&line, ",\"attempt\":%u,\"outcome\":\"%s\",\"http_status\":", f->attempts, outcome);
+	if (o->http_status)
+		buf_addf(&line, "%d", o->http_status);
+	else
+		buf_adds(&line, "null");
+	buf_addf(&line, ",\"ms\":%u,\"error\":", (o->us.total + 500) / 1000);
+	if (reason)
+		buf_add_json(&line, reason, strlen(reason));
+	else
+		buf_adds(&line, "null");
+	buf_addc(&line, '}');
+	journal_add(e->log, buf_str(&line), line.len);
+	buf_release(&line);
+}
+
+static int change_gone(struct hook *clone, void *arg, struct err *err)
+{
+	(void)arg, (void)err;
+	clone->enabled = HOOK_GONE;
+	return 0;
+}
+
+/* 410: nothing new matches and nothing is sent any more; what waits, this delivery too, stays. */
+static void hook_gone(struct engine *e, const struct hook *h)
+{
+	struct err err = { 0 };
+	log_warning("hook %s: its receiver answered 410, so it is switched off (enabled is gone); "
+		    "write 1 to enabled to try again",
+		h->name);
+	if (!hook_change(e, h->id, change_gone, NULL, &err))
+		return;
+	log_error("%s", err.sentence);
+	queue_pause(e->queue, h->id, e->now.due_ms + GONE_AGAIN_MS);
+}
+
+static void conclude_one(struct engine *e, struct result *r)
+{
+	static const enum queue_feedback feedback[] = { [FEEDBACK_NONE] = QUEUE_NEUTRAL,
+		[FEEDBACK_GOOD] = QUEUE_GOOD,
+		[FEEDBACK_BAD] = QUEUE_BAD };
+	const struct flight *f = r->flight;
+	const struct hook *h = registry_by_id(e->registry, f->hook_id);
+	struct hook_state *s = hook_state_of(e, f->hook_id);
+	char status[32];
+	queue_done(e->queue, f->id, feedback[r->verdict.feedback], e->now.due_ms);
+	if (!s)
+		return;
+	e->changed_ms = s->changed_ms = e->now.real_ms;
+	int64_t asked = verdict_retry_after(&r->outcome, e->now.real_ms);
+	if (asked && r->verdict.feedback == FEEDBACK_BAD)
+		queue_pause(e->queue, f->hook_id, e->now.due_ms + asked);
+	if (r->verdict.action == VERDICT_AGAIN) {
+		queue_add(e->queue, f->hook_id, f->attempts > 1 ? LANE_RETRY : LANE_FRESH, f->id,
+			e->now.due_ms + AGAIN_MS);
+	} else if (is_delivered(r)) {
+		s->pending--;
+		e->pending--;
+		deliver_log(e, f, h->name, "delivered", &r->outcome, NULL);
+	} else if (r->next_due_ms < 0) {
+		s->pending--;
+		e->pending--;
+		deliver_log(e, f, h->name, "failed", &r->outcome, error_text(r, status));
+	} else if (r->verdict.action == VERDICT_GONE) {
+		deliver_log(e, f, h->name, "gone", &r->outcome, error_text(r, status));
+		queue_add(e->queue, f->hook_id, LANE_RETRY, f->id, r->next_due_ms);
+		hook_gone(e, h);
+	} else {
+		deliver_log(e, f, h->name, "retry", &r->outcome, error_text(r, status));
+		queue_add(e->queue, f->hook_id, LANE_RETRY, f->id, r->next_due_ms);
+	}
+}
+
+void deliver_conclude(struct engine *e)
+{
+	unstage_counts(e, true);
+	struct result **p = &e->results;
+	while (*p) {
+		struct result *r = *p;
+		if (!r->recorded) {
+			p = &r->next;
+			continue;
+		}
+		conclude_one(e, r);
+		*p = r->next;
+		outcome_release(&r->outcome);
+		flight_free(r->flight);
+		free(r);
+	}
+}
+
+void deliver_forget(struct engine *e)
+{
+	struct flight *f, *tmp;
+	HASH_ITER(hh, e->flights, f, tmp)
+	{
+		HASH_DEL(e->flights, f);
+		flight_free(f);
+	}
+	while (e->results) {
+		struct result *r = e->results;
+		e->results = r->next;
+		outcome_release(&r->outcome);
+		flight_free(r->flight);
+		free(r);
+	}
+}

@@ -1,0 +1,458 @@
+/*
+ * engine_hooks: making, changing, renaming and removing hooks, and loading them at start.
+ *
+ * A hook is three things: its configuration in hooks/NAME.json, its id and counters in the store, and
+ * its entries in memory (registry, match, queue). The store's row gives the name its id; the file
+ * decides whether there is a hook. Each change below is ordered so that a crash between two steps
+ * leaves something that loading puts right.
+ */
+#include "engine_parts.h"
+
+#include "http/client.h"
+#include "intake/confdir.h"
+#include "model/match.h"
+#include "model/queue.h"
+#include "model/registry.h"
+#include "model/url.h"
+#include "store/journal.h"
+#include "store/store.h"
+#include "util/err.h"
+#include "util/log.h"
+#include "util/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- what the engine keeps of each */
+
+struct hook_state *hook_state_of(struct engine *e, int64_t id)
+{
+	struct hook_state *s;
+	HASH_FIND(hh, e->states, &id, sizeof(id), s);
+	return s;
+}
+
+static struct hook_state *state_add(struct engine *e, int64_t id)
+{
+	struct hook_state *s = calloc(1, sizeof(*s));
+	if (!s)
+		abort();
+	s->id = id;
+	s->changed_ms = e->now.real_ms;
+	HASH_ADD(hh, e->states, id, sizeof(s->id), s);
+	return s;
+}
+
+static void state_remove(struct engine *e, struct hook_state *s)
+{
+	assert(!s->staged);
+	HASH_DEL(e->states, s);
+	test_report_free(s->test);
+	free(s);
+}
+
+void hook_states_free(struct engine *e)
+{
+	struct hook_state *s, *tmp;
+	HASH_ITER(hh, e->states, s, tmp) state_remove(e, s);
+}
+
+/* Tells match and queue what the hook is now. */
+static void index_hook(struct engine *e, const struct hook *h)
+{
+	bool complete = hook_complete(h);
+	if (complete && (h->enabled == HOOK_ON || h->enabled == HOOK_PAUSED)) {
+		struct target t = object_target(&h->object, h->types);
+		if (match_set(e->match, h->id, &t, &h->events))
+			abort();
+	} else {
+		match_unset(e->match, h->id);
+	}
+	struct buf destination = BUF(HOOK_URL_MAX + 16);
+	if (h->url)
+		url_destination(h->url, &destination);
+	const struct queue_hook q = { .id = h->id,
+		.destination = buf_str(&destination),
+		.held = !complete || h->enabled != HOOK_ON };
+	queue_hook_set(e->queue, &q);
+	buf_release(&destination);
+}
+
+static int save(struct engine *e, const struct hook *h, struct err *err)
+{
+	struct buf json = BUF_SECRET(HOOK_JSON_MAX);
+	hook_json(h, HOOK_JSON_STORED, &json);
+	int r = buf_error(&json);
+	if (!r)
+		r = confdir_save(e->confdir, h->name, json.data, json.len);
+	buf_release(&json);
+	if (r)
+		return err_set(err, r == -ENOSPC || r == -EDQUOT ? ENOSPC : EIO, ERR_NO_COLUMN,
+			"cannot save hooks/%s.json in the state directory: %s", h->name,
+			strerror(-r));
+	return 0;
+}
+
+/* ---- changes */
+
+int hook_change(void *ctx, int64_t id, hook_change_fn *change, void *arg, struct err *err)
+{
+	struct engine *e = ctx;
+	struct hook *h = registry_by_id(e->registry, id);
+	if (!h)
+		return err_set(err, ENOENT, ERR_NO_COLUMN, "the hook was removed");
+	if (e->stopping)
+		return err_set(err, ESHUTDOWN, ERR_NO_COLUMN, "webhookfs is stopping");
+	struct hook *clone = hook_clone(h);
+	if (!clone)
+		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
+	int r = change(clone, arg, err);
+	if (!r)
+		r = save(e, clone, err);
+	if (r) {
+		hook_free(clone);
+		return r;
+	}
+	clone->mtime_ms = e->now.real_ms;
+	registry_replace(e->registry, clone);
+	index_hook(e, clone);
+	hook_state_of(e, id)->changed_ms = e->now.real_ms;
+	return 0;
+}
+
+static int check_new_name(struct engine *e, const char *name, struct err *err)
+{
+	int r = hook_name_check(name, strlen(name), err);
+	if (r)
+		return r;
+	if (e->stopping)
+		return err_set(err, ESHUTDOWN, ERR_NO_COLUMN, "webhookfs is stopping");
+	if (registry_by_name(e->registry, name))
+		return err_set(err, EEXIST, ERR_NO_COLUMN, "there is a hook %s already", name);
+	r = confdir_exists(e->confdir, name);
+	if (r == 1)
+		return err_set(err, EEXIST, ERR_NO_COLUMN,
+			"hooks/%s.json in the state directory is broken (see errors at the start): "
+			"mend or remove it and mount again",
+			name);
+	if (r < 0)
+		return err_set(err, EIO, ERR_NO_COLUMN, "the state directory: %s", strerror(-r));
+	return 0;
+}
+
+/* Commits a change that the store took with `r`, or has the turn undone if the store failed (a name
+ * that is taken or not there is no failure). */
+static int settle(struct engine *e, int r)
+{
+	if (!r)
+		return engine_commit(e);
+	if (r != -EEXIST && r != -ENOENT)
+		engine_undone(e, r);
+	return r;
+}
+
+static int store_failed(struct err *err, int r)
+{
+	return err_set(err, -r, ERR_NO_COLUMN, "cannot save in queue.db: %s", strerror(-r));
+}
+
+int hook_make(void *ctx, const char *name, mode_t mode, struct who who, struct err *err)
+{
+	struct engine *e = ctx;
+	int64_t id;
+	int r = check_new_name(e, name, err);
+	if (r)
+		return r;
+	r = settle(e, store_hook_add(e->store, name, &id));
+	if (r)
+		return store_failed(err, r);
+	struct hook *h = hook_new(name, &e->options->types);
+	h->id = id;
+	if (who.uid != e->tree.uid)
+		h->uid = who.uid;
+	if (who.gid != e->tree.gid)
+		h->gid = who.gid;
+	h->made_ms = h->mtime_ms = e->now.real_ms;
+	if (mode != 0755)
+		r = hook_chmod(h, "", mode, true, err);
+	if (!r)
+		r = save(e, h, err);
+	if (r) {
+		uint64_t dropped;
+		hook_free(h);
+		/* Without its file the row is no hook; if it cannot go now, the next start sees to it. */
+		(void)store_hook_remove(e->store, id, &dropped);
+		return r;
+	}
+	registry_add(e->registry, h);
+	state_add(e, id);
+	index_hook(e, h);
+	e->changed_ms = e->now.real_ms;
+	return 0;
+}
+
+static void log_dropped(struct engine *e, const char *name, uint64_t count)
+{
+	struct buf line = BUF(1024);
+	buf_adds(&line, "{\"time\":\"");
+	text_add_time(&line, e->now.real_ms);
+	buf_adds(&line, "\",\"hook\":");
+	buf_add_json(&line, name, strlen(name));
+	buf_addf(&line, ",\"outcome\":\"dropped\",\"deliveries\":%llu}", (unsigned long long)count);
+	journal_add(e->log, line.data, line.len);
+	buf_release(&line);
+}
+
+int hook_remove(void *ctx, int64_t id, struct err *err)
+{
+	struct engine *e = ctx;
+	struct hook *h = registry_by_id(e->registry, id);
+	struct hook_state *s = hook_state_of(e, id);
+	assert(h && s);
+	if (e->stopping)
+		return err_set(err, ESHUTDOWN, ERR_NO_COLUMN, "webhookfs is stopping");
+	/* What was accepted in this turn counts as well. */
+	int r = engine_commit(e);
+	if (r)
+		return store_failed(err, r);
+	if (s->pending && hook_complete(h))
+		return err_set(err, EBUSY, ERR_NO_COLUMN,
+			"%llu deliveries of %s are pending; rm -r drops them",
+			(unsigned long long)s->pending, h->name);
+	if (h->header_count)
+		return -ENOTEMPTY;
+	r = confdir_remove(e->confdir, h->name);
+	if (r)
+		return err_set(err, EIO, ERR_NO_COLUMN, "cannot remove hooks/%s.json: %s", h->name,
+			strerror(-r));
+	uint64_t dropped = 0;
+	r = settle(e, store_hook_remove(e->store, id, &dropped));
+	if (r) {
+		(void)save(e, h, NULL); /* it is a hook as before, or the next start finds none */
+		return store_failed(err, r);
+	}
+	if (dropped)
+		log_dropped(e, h->name, dropped);
+	match_unset(e->match, id);
+	queue_hook_remove(e->queue, id);
+	e->pending -= (int64_t)s->pending;
+	state_remove(e, s);
+	registry_remove(e->registry, id);
+	e->changed_ms = e->now.real_ms;
+	return 0;
+}
+
+int hook_rename(void *ctx, int64_t id, const char *name, struct err *err)
+{
+	struct engine *e = ctx;
+	struct hook *h = registry_by_id(e->registry, id);
+	assert(h);
+	int r = check_new_name(e, name, err);
+	if (r)
+		return r;
+	struct hook *clone = hook_clone(h);
+	char *copy = strdup(name);
+	if (!clone || !copy)
+		abort();
+	free(clone->name);
+	clone->name = copy;
+	/* The store is told first and remembers the old name: a crash before the file is renamed is
+	 * finished by the next start. */
+	r = settle(e, store_hook_rename(e->store, id, name));
+	if (r) {
+		hook_free(clone);
+		return store_failed(err, r);
+	}
+	r = confdir_rename(e->confdir, h->name, name);
+	if (r) {
+		(void)store_hook_rename(e->store, id, h->name);
+		(void)store_hook_renamed(e->store, id);
+		hook_free(clone);
+		return err_set(err, EIO, ERR_NO_COLUMN, "cannot rename hooks/%s.json: %s", h->name,
+			strerror(-r));
+	}
+	(void)store_hook_renamed(e->store, id); /* or the next start says it */
+	clone->mtime_ms = e->now.real_ms;
+	registry_replace(e->registry, clone);
+	e->changed_ms = e->now.real_ms;
+	return 0;
+}
+
+/* ---- loading */
+
+/* A row of the store, until its file is found. */
+struct row {
+	struct store_hook stored;
+	char *name, *renamed_from, *last_error;
+	bool found;
+	UT_hash_handle hh;
+};
+
+struct loading {
+	struct engine *e;
+	struct row *rows; /* uthash by name */
+	int error;
+};
+
+static void row_keep(void *ctx, const struct store_hook *h)
+{
+	struct loading *l = ctx;
+	struct row *row = calloc(1, sizeof(*row));
+	if (!row)
+		abort();
+	row->stored = *h;
+	row->name = strdup(h->name);
+	row->renamed_from = h->renamed_from ? strdup(h->renamed_from) : NULL;
+	row->last_error = strdup(h->last_error ? h->last_error : "");
+	if (!row->name || !row->last_error)
+		abort();
+	HASH_ADD_KEYPTR(hh, l->rows, row->name, strlen(row->name), row);
+}
+
+static void rows_free(struct loading *l)
+{
+	struct row *row, *tmp;
+	HASH_ITER(hh, l->rows, row, tmp)
+	{
+		HASH_DEL(l->rows, row);
+		free(row->name);
+		free(row->renamed_from);
+		free(row->last_error);
+		free(row);
+	}
+}
+
+static void loaded_state(struct engine *e, int64_t id, const struct row *row)
+{
+	struct hook_state *s = state_add(e, id);
+	if (!row)
+		return;
+	const struct store_hook *h = &row->stored;
+	s->pending = h->pending;
+	e->pending += (int64_t)h->pending;
+	s->counts = (struct hook_counts){ .delivered = h->delivered,
+		.failed = h->failed,
+		.last_success_ms = h->last_success_ms,
+		.last_failure_ms = h->last_failure_ms };
+	snprintf(s->counts.last_error, sizeof(s->counts.last_error), "%s", row->last_error);
+	if (h->fresh_due_ms >= 0)
+		queue_waiting(e->queue, id, LANE_FRESH, h->fresh_due_ms);
+	if (h->retry_due_ms >= 0)
+		queue_waiting(e->queue, id, LANE_RETRY, h->retry_due_ms);
+}
+
+/* The file may hold secrets: its text is not shown. */
+static void refuse_file(struct engine *e, const char *name, const struct err *err)
+{
+	struct buf file = BUF(512);
+	buf_addf(&file, "hooks/%s.json", name);
+	log_error("%s/%s is not loaded: %s", e->options->state_dir, buf_str(&file), err->sentence);
+	engine_refused(
+		e, buf_str(&file), (struct who){ getuid(), getgid(), getpid() }, NULL, 0, err);
+	buf_release(&file);
+}
+
+static void load_file(
+	void *ctx, const char *name, const char *text, size_t len, int error, long long mtime_ms)
+{
+	struct loading *l = ctx;
+	struct engine *e = l->e;
+	struct err err = { 0 };
+	struct hook *h;
+	struct row *row;
+	HASH_FIND_STR(l->rows, name, row);
+	if (row)
+		row->found = true; /* even a broken file keeps its hook's deliveries */
+	int r = hook_name_check(name, strlen(name), &err);
+	if (!r && error)
+		r = err_set(&err, error, ERR_NO_COLUMN, "cannot be read: %s", strerror(error));
+	if (!r)
+		r = hook_from_json(name, &e->options->types, NULL, text, len, &err, &h);
+	if (r) {
+		refuse_file(e, name, &err);
+		return;
+	}
+	int64_t id = row ? row->stored.id : 0;
+	if (!row)
+		r = store_hook_add(e->store, name, &id);
+	if (r) {
+		l->error = r;
+		hook_free(h);
+		return;
+	}
+	h->id = id;
+	h->made_ms = h->mtime_ms = mtime_ms;
+	registry_add(e->registry, h);
+	index_hook(e, h);
+	loaded_state(e, id, row);
+}
+
+/* Finishes renames that a crash interrupted; a row whose file is gone is a removed hook. */
+static int mend_renames(struct engine *e, struct loading *l)
+{
+	int r = 0;
+	for (struct row *row = l->rows; row && !r; row = row->hh.next) {
+		if (!row->renamed_from)
+			continue;
+		if (confdir_exists(e->confdir, row->name) == 0 &&
+			confdir_exists(e->confdir, row->renamed_from) == 1)
+			r = confdir_rename(e->confdir, row->renamed_from, row->name);
+		if (!r)
+			r = store_hook_renamed(e->store, row->stored.id);
+	}
+	return r;
+}
+
+static int drop_removed(struct engine *e, struct loading *l)
+{
+	for (struct row *row = l->rows; row; row = row->hh.next) {
+		uint64_t dropped = 0;
+		if (row->found)
+			continue;
+		int r = store_hook_remove(e->store, row->stored.id, &dropped);
+		if (r)
+			return r;
+		if (!dropped)
+			continue;
+		log_dropped(e, row->name, dropped);
+		log_warning("hooks/%s.json was removed: %llu pending deliveries are dropped",
+			row->name, (unsigned long long)dropped);
+	}
+	return 0;
+}
+
+int hooks_load(struct engine *e, struct err *err)
+{
+	struct loading l = { .e = e };
+	e->counters = (struct counters){
+		.accepted = store_counter(e->store, "accepted"),
+		.refused = store_counter(e->store, "refused"),
+		.delivered = store_counter(e->store, "delivered"),
+		.failed = store_counter(e->store, "failed"),
+	};
+	e->committed = e->stored = e->counters;
+	/* No schedule waits longer than a day and its jitter. */
+	int r = store_clamp_due(e->store, e->now.due_ms + 30 * 3600 * INT64_C(1000));
+	if (!r)
+		r = store_hook_each(e->store, row_keep, &l);
+	if (!r)
+		r = mend_renames(e, &l);
+	if (!r)
+		r = confdir_load(e->confdir, load_file, &l);
+	if (!r)
+		r = l.error;
+	if (!r)
+		r = drop_removed(e, &l);
+	if (!r)
+		r = store_commit(e->store);
+	rows_free(&l);
+	e->expire_due_ms = e->now.due_ms;
+	if (r)
+		return err_set(err, -r, ERR_NO_COLUMN, "cannot load the hooks of %s: %s",
+			e->options->state_dir, strerror(-r));
+	return 0;
+}

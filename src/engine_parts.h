@@ -1,0 +1,218 @@
+#pragma once
+/*
+ * engine_parts: what the engine's files share. Not for anybody else.
+ */
+#include "engine.h"
+
+#include "fs/tree.h"
+#include "intake/fifo.h"
+#include "model/outcome.h"
+#include "model/refusals.h"
+#include "model/verdict.h"
+#include "options.h"
+#include "util/buf.h"
+#include "util/now.h"
+
+#include <stdbool.h>
+#include <uthash.h>
+
+struct client;
+struct confdir;
+struct event;
+struct journal;
+struct loop;
+struct match;
+struct mountwatch;
+struct queue;
+struct registry;
+struct store;
+
+/* Tags of requests: a delivery's id, or a test's number with this bit. */
+#define TEST_TAG (UINT64_C(1) << 63)
+
+#define EXPIRE_AFTER_MS \
+	(60 * 1000) /* an event with an id makes the housekeeping look this much later */
+
+/* Where an input came from, for errors and rejected.jsonl. */
+struct source {
+	const char *file; /* "events", "events.fifo" */
+	struct who who;
+};
+
+/* How the last test of a hook went. */
+struct test_report {
+	int64_t time_ms; /* 0: there was none */
+	bool running;
+	char event[64];
+	struct outcome outcome;
+};
+
+/* What is counted of a hook and survives a restart. */
+struct hook_counts {
+	uint64_t delivered, failed;
+	int64_t last_success_ms, last_failure_ms; /* 0: never */
+	char last_error[200];
+};
+
+/* What the engine knows of a hook besides its configuration. */
+struct hook_state {
+	int64_t id;
+	uint64_t pending;
+	struct hook_counts counts;
+	/* As the open transaction has them; they become `counts` when it is committed. */
+	struct hook_counts next;
+	bool staged;
+	struct hook_state *next_staged;
+	int64_t changed_ms;
+	struct test_report *test; /* NULL: never tested */
+	UT_hash_handle hh;
+};
+
+/* A delivery added in this turn: the queue hears of it after the commit. */
+struct arrival {
+	int64_t hook_id, id, due_ms;
+};
+
+/* A delivery under way. */
+struct flight {
+	int64_t id, hook_id, created_ms;
+	unsigned attempts; /* this one included */
+	char *event_name;
+	char *request_id;
+	UT_hash_handle hh;
+};
+
+/* An attempt that has ended, until it is recorded. */
+struct result {
+	struct outcome outcome;
+	struct flight *flight;
+	struct verdict verdict;
+	int64_t next_due_ms; /* -1: no next attempt */
+	bool recorded;       /* in the open transaction */
+	struct result *next;
+};
+
+/* A test under way. */
+struct test_run {
+	uint64_t token;
+	int64_t hook_id;
+	struct test_run *next;
+};
+
+struct counters {
+	int64_t accepted, refused, delivered, failed;
+};
+
+/* The named pipe: raw bytes are kept until what they say is committed. */
+struct pipe_intake {
+	int fd; /* -1: none */
+	bool opening, watched;
+	struct fifo_opening child;
+	struct buf bytes;
+	size_t taken;         /* of bytes: lines in the open transaction */
+	int64_t retry_due_ms; /* after a failure; 0: none */
+};
+
+struct engine {
+	const struct options *options;
+	struct now now;
+	struct loop *loop;
+	struct store *store;
+	struct confdir *confdir;
+	struct journal *log, *rejected;
+	struct registry *registry;
+	struct match *match;
+	struct queue *queue;
+	struct client *client;
+	struct fs *fs;
+	struct mountwatch *mountwatch;
+	struct tree tree;
+
+	struct hook_state *states; /* uthash by id */
+	int64_t pending;           /* of all of them */
+	struct counters counters;
+	struct counters committed; /* what a failed commit goes back to */
+	struct counters stored;    /* what the store has */
+	struct hook_state *staged; /* hooks whose counts are in the open transaction */
+	struct refusals refusals;
+	int64_t changed_ms;
+
+	struct arrival *arrivals;
+	size_t arrival_count, arrival_cap;
+	struct flight *flights; /* uthash by id */
+	struct result *results;
+	int64_t record_due_ms; /* recording failed: not before */
+	struct pipe_intake pipe;
+
+	struct test_run *tests;
+	uint64_t test_count;
+
+	bool stopping;
+	bool unmounted;
+	int64_t unmount_due_ms; /* the mount has gone; when waiting for ENODEV ends */
+	int64_t stop_due_ms;
+	bool commit_failing; /* said once, not in every turn */
+	int64_t expire_due_ms;
+};
+
+/* ---- engine.c */
+
+/* Commits what the turn has done so far and answers everybody who waits for it. 0 or -errno: then all of it is
+ * undone and the writers have heard of it. */
+int engine_commit(struct engine *e);
+/* The store refused a change and has undone the turn: tells the writers, forgets the arrivals. */
+void engine_undone(struct engine *e, int error);
+void engine_refused(struct engine *e, const char *file, struct who who, const char *text,
+	size_t len, const struct err *err);
+
+/* ---- engine_events.c: bytes in → checked event → its hooks → on disk */
+
+ssize_t events_take(void *ctx, struct framing *f, const char *data, size_t len, struct who who);
+int events_end(void *ctx, struct framing *f, struct who who);
+void pipe_open(struct engine *e);
+void pipe_close(struct engine *e);  /* takes what is still in it */
+void pipe_resume(struct engine *e); /* once more what was set aside, when it is time */
+void pipe_committed(struct engine *e, bool ok);
+/* When a pipe that was set aside is looked at again; -1. */
+int64_t pipe_wake(const struct engine *e);
+
+/* ---- engine_deliver.c: what goes next → request → attempt → verdict → recorded */
+
+void deliver_start(struct engine *e);    /* hands out as many requests as may run */
+void deliver_collect(struct engine *e);  /* takes the client's outcomes */
+void deliver_record(struct engine *e);   /* puts verdicts into the open transaction */
+void deliver_conclude(struct engine *e); /* the commit succeeded */
+void deliver_undo(struct engine *e);     /* it did not: once more later */
+void deliver_forget(struct engine *e);   /* at the end: requests that did not come back */
+int64_t deliver_wake(const struct engine *e);
+struct request *deliver_request(const struct engine *e, const struct hook *h, uint64_t tag,
+	const char *webhook_id, struct buf *body);
+void deliver_log(struct engine *e, const struct flight *f, const char *hook, const char *outcome,
+	const struct outcome *o, const char *reason);
+
+/* ---- engine_hooks.c */
+
+int hooks_load(struct engine *e, struct err *err);
+int hook_make(void *ctx, const char *name, mode_t mode, struct who who, struct err *err);
+int hook_remove(void *ctx, int64_t id, struct err *err);
+int hook_rename(void *ctx, int64_t id, const char *name, struct err *err);
+int hook_change(void *ctx, int64_t id, hook_change_fn *change, void *arg, struct err *err);
+struct hook_state *hook_state_of(struct engine *e, int64_t id); /* NULL: no such hook */
+void hook_states_free(struct engine *e);
+
+/* ---- engine_test.c */
+
+int test_start(
+	void *ctx, int64_t hook_id, const char *text, size_t len, uint64_t *token, struct err *err);
+void test_cancel(void *ctx, uint64_t token);
+void test_ended(struct engine *e, struct outcome *o); /* takes the outcome's body */
+void test_report_free(struct test_report *r);
+void tests_forget(struct engine *e); /* at the end: nobody waits any more */
+
+/* ---- engine_show.c */
+
+void show_status(void *ctx, struct buf *out);
+void show_errors(void *ctx, struct buf *out);
+void show_hook_status(void *ctx, int64_t hook_id, struct buf *out);
+void show_test(void *ctx, int64_t hook_id, struct buf *out);
+int64_t changed_ms(void *ctx, int64_t hook_id);

@@ -1,0 +1,131 @@
+/*
+ * engine_show: counters and states as the files show them, KEY VALUE a line.
+ */
+#include "engine_parts.h"
+
+#include "model/queue.h"
+#include "model/registry.h"
+#include "store/store.h"
+#include "util/text.h"
+
+#include <string.h>
+
+#define RESPONSE_SHOWN 1024 /* bytes of a test's response */
+
+static void show_number(struct buf *out, const char *key, int64_t value)
+{
+	buf_addf(out, "%s %lld\n", key, (long long)value);
+}
+
+static void show_time(struct buf *out, const char *key, int64_t ms)
+{
+	buf_addf(out, "%s ", key);
+	if (ms)
+		text_add_time(out, ms);
+	else
+		buf_adds(out, "never");
+	buf_addc(out, '\n');
+}
+
+void show_status(void *ctx, struct buf *out)
+{
+	const struct engine *e = ctx;
+	show_number(out, "hooks", (int64_t)registry_count(e->registry));
+	show_number(out, "accepted", e->counters.accepted);
+	show_number(out, "refused", e->counters.refused);
+	show_number(out, "pending", e->pending);
+	show_number(out, "inflight", (int64_t)queue_inflight(e->queue));
+	show_number(out, "delivered", e->counters.delivered);
+	show_number(out, "failed", e->counters.failed);
+	show_number(out, "backlog_bytes", (int64_t)store_backlog_bytes(e->store));
+	show_number(out, "backlog_limit", (int64_t)e->options->max_backlog);
+}
+
+void show_errors(void *ctx, struct buf *out)
+{
+	refusals_show(&((struct engine *)ctx)->refusals, out);
+}
+
+static const char *hook_state_name(const struct hook *h)
+{
+	if (!hook_complete(h))
+		return "incomplete";
+	switch (h->enabled) {
+	case HOOK_OFF:
+		return "disabled";
+	case HOOK_PAUSED:
+		return "paused";
+	case HOOK_GONE:
+		return "gone";
+	case HOOK_ON:
+		break;
+	}
+	return "active";
+}
+
+void show_hook_status(void *ctx, int64_t hook_id, struct buf *out)
+{
+	struct engine *e = ctx;
+	const struct hook *h = registry_by_id(e->registry, hook_id);
+	const struct hook_state *s = hook_state_of(e, hook_id);
+	buf_addf(out, "state %s\n", hook_state_name(h));
+	buf_adds(out, "missing ");
+	size_t before = out->len;
+	hook_missing(h, out);
+	buf_adds(out, out->len == before ? "none\n" : "\n");
+	show_number(out, "pending", (int64_t)s->pending);
+	show_number(out, "inflight", queue_hook_inflight(e->queue, hook_id));
+	show_number(out, "delivered", (int64_t)s->counts.delivered);
+	show_number(out, "failed", (int64_t)s->counts.failed);
+	show_time(out, "last_success", s->counts.last_success_ms);
+	show_time(out, "last_failure", s->counts.last_failure_ms);
+	buf_addf(out, "last_error %s\n", *s->counts.last_error ? s->counts.last_error : "none");
+}
+
+static void show_us(struct buf *out, const char *key, uint32_t us)
+{
+	buf_addf(out, "%s %u.%03u\n", key, us / 1000, us % 1000);
+}
+
+static void show_outcome(const struct outcome *o, struct buf *out)
+{
+	bool delivered = o->http_status >= 200 && o->http_status < 300;
+	if (o->kind != OUTCOME_RESPONSE)
+		buf_addf(out, "outcome %s\n", outcome_name(o->kind));
+	else
+		buf_addf(out, "outcome %s\n", delivered ? "delivered" : "rejected");
+	show_number(out, "http_status", o->http_status);
+	show_us(out, "dns_ms", o->us.dns);
+	show_us(out, "connect_ms", o->us.connect);
+	show_us(out, "tls_ms", o->us.tls);
+	show_us(out, "first_byte_ms", o->us.first_byte);
+	show_us(out, "total_ms", o->us.total);
+	buf_addf(out, "error %s\n", *o->error ? o->error : "none");
+	size_t len = o->body_len < RESPONSE_SHOWN ? o->body_len : RESPONSE_SHOWN;
+	buf_adds(out, "response ");
+	/* As a JSON string: one line, whatever the receiver sent. */
+	if (o->body && text_utf8_check(o->body, len) + 3 >= len)
+		buf_add_json(out, o->body, text_utf8_check(o->body, len));
+	else
+		buf_adds(out, "\"\"");
+	buf_addc(out, '\n');
+}
+
+void show_test(void *ctx, int64_t hook_id, struct buf *out)
+{
+	const struct hook_state *s = hook_state_of(ctx, hook_id);
+	if (!s->test)
+		return;
+	show_time(out, "time", s->test->time_ms);
+	buf_addf(out, "event %s\n", s->test->event);
+	if (s->test->running)
+		buf_adds(out, "outcome running\n");
+	else
+		show_outcome(&s->test->outcome, out);
+}
+
+int64_t changed_ms(void *ctx, int64_t hook_id)
+{
+	struct engine *e = ctx;
+	return hook_id ? hook_state_of(e, hook_id)->changed_ms : e->changed_ms;
+}

@@ -1,0 +1,104 @@
+/*
+ * main: options → state directory and mount point → engine and mount → run → exit.
+ *
+ * Exit status: 0 after a clean end, 1 when something failed, 2 for a wrong command line.
+ */
+#include "engine.h"
+#include "fs/fs.h"
+#include "model/hook.h"
+#include "options.h"
+#include "startup.h"
+#include "util/buf.h"
+#include "util/err.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Secrets are in memory: no core dump, no look by another process of the same user. */
+static void hide_memory(bool hide)
+{
+	const struct rlimit none = { 0, 0 };
+	if (hide)
+		(void)setrlimit(RLIMIT_CORE, &none); /* lowering is always allowed */
+	(void)prctl(PR_SET_DUMPABLE, hide ? 0 : 1);
+}
+
+static int serve(struct options *o, int ready, struct err *err)
+{
+	struct engine *engine = NULL;
+	struct fs *fs;
+	int r = engine_new(o, err, &engine);
+	if (!r)
+		r = fs_mount(engine_tree(engine), o->state_dir, o->mountpoint, o->fuse, o->debug,
+			err, &fs);
+	if (!r)
+		r = engine_attach(engine, fs, err);
+	if (!r) {
+		hide_memory(true);
+		startup_ready(ready);
+		if (ready >= 0)
+			log_to_syslog();
+		r = engine_run(engine);
+		startup_stopping();
+		if (r)
+			(void)err_set(err, -r, ERR_NO_COLUMN, "%s", strerror(-r));
+	}
+	engine_free(engine);
+	return r;
+}
+
+static int run(struct options *o, struct err *err)
+{
+	int lock, ready = -1;
+	char *mountpoint;
+	umask(077);
+	int r = startup_mountpoint(o->mountpoint, err, &mountpoint);
+	if (r)
+		return r;
+	free(o->mountpoint);
+	o->mountpoint = mountpoint;
+	/* The fork comes first: a lock and a database belong to the process that opened them. */
+	if (!o->foreground && (r = startup_background(&ready)))
+		return err_set(
+			err, -r, ERR_NO_COLUMN, "cannot go to the background: %s", strerror(-r));
+	r = startup_state_dir(o->state_dir, o->mountpoint, err, &lock);
+	if (r)
+		return r;
+	r = serve(o, ready, err);
+	close(lock);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct err err = { 0 };
+	struct buf text = BUF(65536);
+	log_init(LOG_LEVEL_INFO);
+	hook_json_init();
+	int r = options_parse(&o, argc, argv, &err), status = 0;
+	if (r) {
+		status = 2;
+	} else if (o.action == OPTIONS_HELP) {
+		options_help(&text);
+		fputs(buf_str(&text), stdout);
+	} else if (o.action == OPTIONS_VERSION) {
+		puts("webhookfs " WEBHOOKFS_VERSION);
+	} else {
+		r = run(&o, &err);
+		status = r ? 1 : 0;
+	}
+	if (r)
+		log_error("%s", err.sentence);
+	buf_release(&text);
+	options_release(&o);
+	hide_memory(false); /* nothing secret is left; a leak checker may look */
+	return status;
+}

@@ -1,0 +1,292 @@
+#include "options.h"
+
+#include "util/buf.h"
+#include "util/err.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int parse_types(
+	const struct setting *s, void *obj, const char *text, size_t len, struct err *err)
+{
+	(void)s;
+	return types_parse(&((struct options *)obj)->types, text, len, err);
+}
+
+static void show_types(const struct setting *s, const void *obj, struct buf *out)
+{
+	(void)s;
+	const struct types *t = &((const struct options *)obj)->types;
+	for (unsigned i = 0; i < t->count; i++)
+		buf_addf(out, "%s%s", i ? ":" : "", t->name[i]);
+}
+
+static void reset_types(const struct setting *s, void *obj)
+{
+	(void)types_parse(&((struct options *)obj)->types, s->def, strlen(s->def),
+		NULL); /* its default parses */
+}
+
+static int parse_sync(
+	const struct setting *s, void *obj, const char *text, size_t len, struct err *err)
+{
+	bool full = len == 4 && !memcmp(text, "full", 4);
+	if (!full && !(len == 6 && !memcmp(text, "normal", 6)))
+		return err_set(err, EINVAL, 0, "%s is full or normal", s->name);
+	((struct options *)obj)->full_sync = full;
+	return 0;
+}
+
+static void show_sync(const struct setting *s, const void *obj, struct buf *out)
+{
+	(void)s;
+	buf_adds(out, ((const struct options *)obj)->full_sync ? "full" : "normal");
+}
+
+static void reset_sync(const struct setting *s, void *obj)
+{
+	(void)s;
+	((struct options *)obj)->full_sync = true;
+}
+
+const struct setting options_table[] = {
+	{ .name = "project",
+		.type = SETTING_TEXT,
+		.offset = offsetof(struct options, project),
+		.max = 64,
+		.def = "default",
+		.grammar = "NAME",
+		.example = "vision",
+		.summary = "The project named in payloads; made-up ids depend on it." },
+	{ .name = "types",
+		.type = SETTING_CUSTOM,
+		.parse = parse_types,
+		.show = show_types,
+		.reset = reset_types,
+		.def = TYPES_DEFAULT,
+		.grammar = "TYPE[:TYPE]...",
+		.example = "deployment:pipeline:experiment:backup",
+		.summary = "The object types there are; each has its own TYPE_request_* events." },
+	{ .name = "sync",
+		.type = SETTING_CUSTOM,
+		.parse = parse_sync,
+		.show = show_sync,
+		.reset = reset_sync,
+		.def = "full",
+		.grammar = "full | normal",
+		.example = "normal",
+		.summary =
+			"Whether a write to events returns after fdatasync (full) or may be lost by a "
+			"power cut, though not by a crash of the daemon (normal)." },
+	{ .name = "retention",
+		.type = SETTING_DURATION,
+		.offset = offsetof(struct options, retention_ms),
+		.min = 60 * 1000,
+		.max = 3650ULL * 24 * 3600 * 1000,
+		.def = "7d",
+		.grammar = "DURATION",
+		.example = "1d",
+		.summary = "How long an event's id is remembered, so that it is delivered once." },
+	{ .name = "max_backlog",
+		.type = SETTING_SIZE,
+		.offset = offsetof(struct options, max_backlog),
+		.min = 1 << 20,
+		.max = 1ULL << 50,
+		.def = "1G",
+		.grammar = "SIZE",
+		.example = "100M",
+		.summary = "How many bytes of events may wait; above it writes fail with ENOSPC." },
+	{ .name = "max_inflight",
+		.type = SETTING_UINT,
+		.offset = offsetof(struct options, max_inflight),
+		.min = 1,
+		.max = 1000,
+		.def = "64",
+		.grammar = "NUMBER",
+		.example = "16",
+		.summary = "Requests at once, all destinations together." },
+	{ .name = "grace",
+		.type = SETTING_DURATION,
+		.offset = offsetof(struct options, grace_ms),
+		.max = 3600 * 1000,
+		.def = "5s",
+		.grammar = "DURATION",
+		.example = "0",
+		.summary =
+			"How long stopping waits for requests under way; those that do not end are "
+			"repeated at the next start." },
+	{ .name = "cacert",
+		.type = SETTING_TEXT,
+		.offset = offsetof(struct options, cacert),
+		.max = PATH_MAX,
+		.def = "",
+		.grammar = "FILE",
+		.example = "/etc/ssl/our-ca.pem",
+		.summary = "Certificates that https receivers are checked against, instead of the "
+			   "system's." },
+};
+const size_t options_count = sizeof(options_table) / sizeof(*options_table);
+
+/* fstab and mount(8) put these into the list for themselves. */
+static bool is_mounts_own(const char *name)
+{
+	static const char *const names[] = { "defaults", "auto", "noauto", "user", "nouser",
+		"users", "owner", "group", "nofail", "_netdev", "rw" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return !strncmp(name, "x-", 2) || !strncmp(name, "comment=", 8);
+}
+
+static int parse_one(struct options *o, char *word, struct buf *fuse, struct err *err)
+{
+	char *value = strchr(word, '=');
+	size_t name_len = value ? (size_t)(value - word) : strlen(word);
+	for (size_t i = 0; i < options_count; i++) {
+		const struct setting *s = &options_table[i];
+		if (strlen(s->name) != name_len || memcmp(s->name, word, name_len))
+			continue;
+		if (!value)
+			return err_set(err, EINVAL, ERR_NO_COLUMN, "-o %s needs a value: %s=%s",
+				s->name, s->name, s->example);
+		return setting_store(s, o, value + 1, strlen(value + 1), err);
+	}
+	if (!is_mounts_own(word) && *word)
+		buf_addf(fuse, "%s%s", fuse->len ? "," : "", word);
+	return 0;
+}
+
+/* Options are separated by commas; a backslash takes the next character literally. */
+static int parse_list(struct options *o, const char *list, struct buf *fuse, struct err *err)
+{
+	struct buf word = BUF(PATH_MAX + 64);
+	int r = 0;
+	for (const char *p = list; !r; p++) {
+		if (*p == '\\' && p[1]) {
+			buf_addc(&word, *++p);
+		} else if (*p && *p != ',') {
+			buf_addc(&word, *p);
+		} else {
+			r = buf_error(&word);
+			if (!r && word.len)
+				r = parse_one(o, word.data, fuse, err);
+			buf_reset(&word);
+			if (!*p)
+				break;
+		}
+	}
+	buf_release(&word);
+	return r;
+}
+
+static char *default_state_dir(void)
+{
+	char *path = NULL;
+	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	int n = 0;
+	if (geteuid() == 0)
+		path = strdup("/var/lib/webhookfs");
+	else if (xdg && *xdg == '/')
+		n = asprintf(&path, "%s/webhookfs", xdg);
+	else if (home && *home == '/')
+		n = asprintf(&path, "%s/.local/state/webhookfs", home);
+	return n < 0 ? NULL : path;
+}
+
+/* realpath() would look at a dead mount point; the daemon changes its directory, so relative is no use. */
+static char *absolute(const char *path)
+{
+	if (*path == '/')
+		return strdup(path);
+	char *cwd = getcwd(NULL, 0), *whole = NULL;
+	int n = cwd ? asprintf(&whole, "%s/%s", cwd, path) : -1;
+	free(cwd);
+	return n < 0 ? NULL : whole;
+}
+
+static int parse_operands(struct options *o, int argc, char **argv, struct err *err)
+{
+	if (argc < 1 || argc > 2)
+		return err_set(err, EINVAL, ERR_NO_COLUMN,
+			"usage: webhookfs [-f] [-d] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT; "
+			"webhookfs -h lists the options");
+	o->mountpoint = absolute(argv[argc - 1]);
+	o->state_dir = argc == 2 ? absolute(argv[0]) : default_state_dir();
+	if (!o->state_dir)
+		return err_set(err, EINVAL, ERR_NO_COLUMN,
+			"no state directory: give STATE_DIR, or set HOME or XDG_STATE_HOME");
+	if (!o->mountpoint)
+		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
+	for (size_t len = strlen(o->mountpoint); len > 1 && o->mountpoint[len - 1] == '/';)
+		o->mountpoint[--len] = '\0';
+	return 0;
+}
+
+int options_parse(struct options *o, int argc, char **argv, struct err *err)
+{
+	*o = (struct options){ 0 };
+	for (size_t i = 0; i < options_count; i++)
+		(void)setting_reset(
+			&options_table[i], o); /* defaults parse: a unit test sees to it */
+	struct buf fuse = BUF(8192);
+	int c, r = 0;
+	opterr = 0;
+	optind = 1;
+	while (!r && (c = getopt(argc, argv, "fdo:hV")) != -1) {
+		if (c == 'f')
+			o->foreground = true;
+		else if (c == 'd')
+			o->foreground = o->debug = true;
+		else if (c == 'o')
+			r = parse_list(o, optarg, &fuse, err);
+		else if (c == 'h')
+			o->action = OPTIONS_HELP;
+		else if (c == 'V')
+			o->action = OPTIONS_VERSION;
+		else
+			r = err_set(err, EINVAL, ERR_NO_COLUMN,
+				"-%c: %s; webhookfs -h lists the options", optopt,
+				optopt == 'o' ? "a list is missing" : "no such option");
+	}
+	if (!r && o->action == OPTIONS_RUN)
+		r = parse_operands(o, argc - optind, argv + optind, err);
+	o->fuse = strdup(buf_str(&fuse));
+	buf_release(&fuse);
+	return r;
+}
+
+void options_release(struct options *o)
+{
+	for (size_t i = 0; i < options_count; i++)
+		setting_release(&options_table[i], o);
+	free(o->state_dir);
+	free(o->mountpoint);
+	free(o->fuse);
+}
+
+void options_help(struct buf *out)
+{
+	buf_adds(out,
+		"usage: webhookfs [-f] [-d] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT\n"
+		"\n"
+		"Mounts a directory in which every outgoing webhook is a directory of files.\n"
+		"STATE_DIR keeps the hooks and the queue; its default is /var/lib/webhookfs for root,\n"
+		"else $XDG_STATE_HOME/webhookfs or ~/.local/state/webhookfs.\n"
+		"\n"
+		"  -f              stay in the foreground\n"
+		"  -d              likewise, and show FUSE's requests\n"
+		"  -h              this text\n"
+		"  -V              the version\n"
+		"\n"
+		"Options of -o, besides FUSE's own (allow_other, ro, ...):\n");
+	for (size_t i = 0; i < options_count; i++) {
+		const struct setting *s = &options_table[i];
+		buf_addf(out, "\n  %s=%s\n      %s\n      Default: %s.\n", s->name, s->grammar,
+			s->summary, *s->def ? s->def : "none");
+	}
+}

@@ -1,0 +1,240 @@
+#include "startup.h"
+
+#include "util/err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- the state directory */
+
+static int make_dirs(const char *path)
+{
+	char *copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	int r = 0;
+	for (char *p = copy + 1; !r && (p = strchr(p, '/')); *p++ = '/') {
+		*p = '\0';
+		if (mkdir(copy, 0755) && errno != EEXIST)
+			r = -errno;
+	}
+	if (!r && mkdir(copy, 0700) && errno != EEXIST)
+		r = -errno;
+	free(copy);
+	return r;
+}
+
+static bool is_under(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+	return !strncmp(path, dir, len) && (path[len] == '/' || path[len] == '\0');
+}
+
+static int lock_dir(const char *path, struct err *err, int *out_lock)
+{
+	char *name;
+	if (asprintf(&name, "%s/lock", path) < 0)
+		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
+	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r = fd < 0 ? -errno : 0;
+	if (r)
+		(void)err_set(err, -r, ERR_NO_COLUMN, "the state directory %s is not writable: %s",
+			path, strerror(-r));
+	else if (flock(fd, LOCK_EX | LOCK_NB))
+		r = err_set(err, EBUSY, ERR_NO_COLUMN,
+			"the state directory %s is in use by another webhookfs; unmount that one, or "
+			"give this one a directory of its own",
+			path);
+	free(name);
+	if (!r)
+		*out_lock = fd;
+	else if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+int startup_state_dir(const char *path, const char *mountpoint, struct err *err, int *out_lock)
+{
+	struct stat st;
+	if (is_under(path, mountpoint))
+		return err_set(err, EINVAL, ERR_NO_COLUMN,
+			"the state directory %s is under the mount point %s, which would hide it",
+			path, mountpoint);
+	int r = make_dirs(path);
+	char *real = r ? NULL : realpath(path, NULL);
+	if (!r && !real)
+		r = -errno;
+	if (r || stat(real, &st)) {
+		r = r ? r : -errno;
+		free(real);
+		return err_set(err, -r, ERR_NO_COLUMN, "cannot make the state directory %s: %s",
+			path, strerror(-r));
+	}
+	if (!S_ISDIR(st.st_mode))
+		r = err_set(err, ENOTDIR, ERR_NO_COLUMN, "the state directory %s is no directory",
+			path);
+	else if (is_under(real, mountpoint))
+		r = err_set(err, EINVAL, ERR_NO_COLUMN,
+			"the state directory %s is under the mount point %s, which would hide it",
+			real, mountpoint);
+	else if (st.st_mode & 077)
+		r = err_set(err, EPERM, ERR_NO_COLUMN,
+			"others can read the state directory %s, and it holds secrets: chmod 700 %s",
+			path, path);
+	else
+		r = lock_dir(real, err, out_lock);
+	free(real);
+	return r;
+}
+
+/* ---- the mount point */
+
+static void detach_dead(const char *path)
+{
+	/* Several may lie on each other. A plain user's mount is taken off by its helper. */
+	for (int i = 0; i < 16; i++) {
+		struct stat st;
+		if (!stat(path, &st) || (errno != ENOTCONN && errno != ECONNABORTED))
+			return;
+		if (!umount2(path, MNT_DETACH))
+			continue;
+		pid_t pid = fork();
+		if (pid == 0) {
+			execlp("fusermount3", "fusermount3", "-uz", "--", path, (char *)NULL);
+			_exit(127);
+		}
+		if (pid < 0 || waitpid(pid, NULL, 0) < 0)
+			return;
+	}
+}
+
+/* True where the parent directory lies on another file system: something is mounted here. */
+static bool is_mounted(const char *path, const struct stat *st)
+{
+	struct stat up;
+	char *parent;
+	if (asprintf(&parent, "%s/..", path) < 0)
+		return false;
+	bool mounted = !stat(parent, &up) && (up.st_dev != st->st_dev || up.st_ino == st->st_ino);
+	free(parent);
+	return mounted;
+}
+
+static int check_device(struct err *err)
+{
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fd < 0 && (errno == ENOENT || errno == ENODEV || errno == ENXIO))
+		return err_set(err, ENODEV, ERR_NO_COLUMN,
+			"there is no /dev/fuse: load the module (modprobe fuse), or give the container "
+			"the device (--device /dev/fuse --cap-add SYS_ADMIN)");
+	/* Without permission a plain user's mount goes through fusermount3, which has it. */
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+int startup_mountpoint(const char *path, struct err *err, char **out_path)
+{
+	struct stat st;
+	detach_dead(path);
+	if (stat(path, &st))
+		return err_set(err, errno, ERR_NO_COLUMN, "the mount point %s: %s%s", path,
+			strerror(errno), errno == ENOENT ? "; mkdir it first" : "");
+	if (!S_ISDIR(st.st_mode))
+		return err_set(
+			err, ENOTDIR, ERR_NO_COLUMN, "the mount point %s is no directory", path);
+	char *real = realpath(path, NULL);
+	if (!real)
+		return err_set(
+			err, errno, ERR_NO_COLUMN, "the mount point %s: %s", path, strerror(errno));
+	int r = check_device(err);
+	if (!r && is_mounted(real, &st))
+		r = err_set(err, EBUSY, ERR_NO_COLUMN,
+			"something is mounted on %s already; umount it, or take another directory",
+			real);
+	if (r)
+		free(real);
+	else
+		*out_path = real;
+	return r;
+}
+
+/* ---- the background, and systemd */
+
+int startup_background(int *out_ready)
+{
+	int pipe_fds[2], status;
+	char ok;
+	if (pipe2(pipe_fds, O_CLOEXEC))
+		return -errno;
+	pid_t pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		close(pipe_fds[0]);
+		(void)setsid(); /* fails only for a leader, which a child is not */
+		*out_ready = pipe_fds[1];
+		return 0;
+	}
+	close(pipe_fds[1]);
+	if (read(pipe_fds[0], &ok, 1) == 1)
+		_exit(0);
+	/* It has said why on stderr. */
+	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		_exit(WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
+	_exit(1);
+}
+
+/* The protocol of sd_notify(3), which is meant to be spoken without the library. */
+static void notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof(a.sun_path))
+		return;
+	memcpy(a.sun_path, path, strlen(path));
+	if (*path == '@')
+		a.sun_path[0] = '\0';
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	/* Without an ear there is nobody to tell. */
+	(void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&a,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+	close(fd);
+}
+
+void startup_ready(int ready)
+{
+	notify("READY=1");
+	if (ready < 0)
+		return;
+	(void)!chdir("/"); /* so that no directory is kept busy */
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		(void)dup2(null, STDIN_FILENO);
+		(void)dup2(null, STDOUT_FILENO);
+		(void)dup2(null, STDERR_FILENO);
+		if (null > STDERR_FILENO)
+			close(null);
+	}
+	(void)!write(ready, "1", 1);
+	close(ready);
+}
+
+void startup_stopping(void)
+{
+	notify("STOPPING=1");
+}

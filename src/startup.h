@@ -1,0 +1,34 @@
+#pragma once
+/*
+ * startup: what must be right before there is a daemon: the state directory, the mount point,
+ * the background.
+ *
+ * Each mistake ends in one sentence that says what to do. Errors: 0 or -errno.
+ */
+#include <stdbool.h>
+
+struct err;
+
+/*
+ * Makes the state directory (0700, parents too) if it is missing; refuses one that others can read
+ * (-EPERM), that is under the mount point (-EINVAL) or not ours to write (-EACCES); locks it against a second
+ * daemon (-EBUSY). *out_lock stays open as long as the daemon lives.
+ */
+int startup_state_dir(const char *path, const char *mountpoint, struct err *err, int *out_lock);
+
+/*
+ * Detaches what a crashed daemon left mounted there. Refuses a mount point that is missing or no directory
+ * (-ENOENT, -ENOTDIR), or where something living is mounted (-EBUSY); no /dev/fuse: -ENODEV.
+ * *out_path: without links, as the kernel's table shows it; the caller frees.
+ */
+int startup_mountpoint(const char *path, struct err *err, char **out_path);
+
+/*
+ * Forks. In the parent it never returns: the parent waits until the child calls startup_ready and exits with 0,
+ * or exits with the child's status if the child ends before. -errno: no fork.
+ */
+int startup_background(int *out_ready);
+/* The mount is usable: lets the parent go, detaches from the terminal, tells systemd (Type=notify). */
+void startup_ready(int ready);
+/* Tells systemd that stopping has begun. */
+void startup_stopping(void);

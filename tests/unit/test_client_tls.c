@@ -1,0 +1,231 @@
+/*
+ * client and TLS: which certificates it takes, from a receiver in this process.
+ */
+#include "http/client.h"
+#include "util/err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../lib/attempt.h"
+
+#define IDLE_S 1u /* the receiver closes connections that were idle for so long */
+
+static char dir[] = "/tmp/test_client.XXXXXX";
+static char cert_path[64], key_path[64], other_path[64];
+
+static void certificate(const char *name, char cert[static 64], char key[static 64])
+{
+	char command[512];
+
+	snprintf(cert, 64, "%s/%s.pem", dir, name);
+	snprintf(key, 64, "%s/%s.key", dir, name);
+	snprintf(command, sizeof(command),
+		"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+		"-subj /CN=%s -addext subjectAltName=IP:127.0.0.1 -keyout %s -out %s 2>/dev/null",
+		name, key, cert);
+	assert_int_equal(system(command), 0);
+}
+
+static char *slurp(const char *path)
+{
+	char *text = calloc(1, 8192);
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_true(read(fd, text, 8191) > 0);
+	close(fd);
+	return text;
+}
+
+static struct secure {
+	struct MHD_Daemon *daemon;
+	_Atomic int open; /* connections */
+	char *cert, *key;
+	unsigned port;
+} secure;
+
+static void secure_connection(void *ctx, struct MHD_Connection *connection, void **state,
+	enum MHD_ConnectionNotificationCode what)
+{
+	(void)ctx;
+	(void)connection;
+	(void)state;
+	secure.open += what == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1;
+}
+
+static enum MHD_Result secure_answer(void *ctx, struct MHD_Connection *connection, const char *url,
+	const char *method, const char *version, const char *data, size_t *size, void **state)
+{
+	static char seen;
+	struct MHD_Response *r;
+	enum MHD_Result result;
+
+	(void)ctx;
+	(void)url;
+	(void)method;
+	(void)version;
+	(void)data;
+	if (!*state || *size) {
+		*state = &seen;
+		*size = 0;
+		return MHD_YES;
+	}
+	r = MHD_create_response_from_buffer(6, (void *)"secure", MHD_RESPMEM_PERSISTENT);
+	result = MHD_queue_response(connection, 200, r);
+	MHD_destroy_response(r);
+	return result;
+}
+
+static int setup_secure(void **state)
+{
+	char unused[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	certificate("right", cert_path, key_path);
+	certificate("other", other_path, unused);
+	unlink(unused);
+	secure.cert = slurp(cert_path);
+	secure.key = slurp(key_path);
+	secure.daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS, 0, NULL, NULL,
+		secure_answer, NULL, MHD_OPTION_HTTPS_MEM_CERT, secure.cert,
+		MHD_OPTION_HTTPS_MEM_KEY, secure.key, MHD_OPTION_NOTIFY_CONNECTION,
+		secure_connection, NULL, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_END);
+	assert_non_null(secure.daemon);
+	secure.port = MHD_get_daemon_info(secure.daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+	return 0;
+}
+
+static int teardown_secure(void **state)
+{
+	(void)state;
+	MHD_stop_daemon(secure.daemon);
+	free(secure.cert);
+	free(secure.key);
+	unlink(cert_path);
+	unlink(key_path);
+	unlink(other_path);
+	rmdir(dir);
+	return 0;
+}
+
+/* From a client that trusts `cacert`. */
+static struct outcome secure_attempt(const char *cacert, const char *host)
+{
+	struct client_options o = options;
+	struct client *c;
+	struct outcome out;
+
+	o.cacert = cacert;
+	assert_int_equal(client_new(&o, NULL, &c), 0);
+	out = attempt(c, request_to(format("https://%s:%u/" SECRET, host, secure.port), 1, ENOUGH));
+	client_free(c);
+	return out;
+}
+
+static void test_the_right_certificate(void **state)
+{
+	struct outcome o = secure_attempt(cert_path, "127.0.0.1");
+
+	(void)state;
+	assert_string_equal(o.error, "");
+	assert_int_equal(o.http_status, 200);
+	assert_int_equal(o.body_len, 6);
+	assert_true(o.us.tls > 0);
+	outcome_release(&o);
+}
+
+static void test_wrong_certificates(void **state)
+{
+	static const struct {
+		const char *cacert, *host, *error;
+	} cases[] = {
+		{ NULL, "127.0.0.1",
+			"TLS failed: SSL certificate problem: self-signed certificate" },
+		{ other_path, "127.0.0.1", "TLS failed: SSL certificate problem: " },
+		{ cert_path, "localhost", "TLS failed: SSL: " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct outcome o = secure_attempt(cases[i].cacert, cases[i].host);
+
+		assert_string_equal(outcome_name(o.kind), "tls");
+		assert_int_equal(o.http_status, 0);
+		assert_ptr_equal(strstr(o.error, cases[i].error), o.error);
+	}
+}
+
+/* As after a quiet night: more of them than curl would try before it gives up. */
+static void test_kept_connections_that_the_receiver_closed(void **state)
+{
+	enum { AT_ONCE = 12 };
+	struct client_options o = options;
+	struct client *c;
+
+	(void)state;
+	o.cacert = cert_path;
+	assert_int_equal(client_new(&o, NULL, &c), 0);
+	for (int round = 0; round < 2; round++) {
+		for (unsigned tag = 0; tag < AT_ONCE; tag++)
+			client_send(c,
+				request_to(format("https://127.0.0.1:%u/" SECRET, secure.port), tag,
+					ENOUGH));
+		for (unsigned i = 0; i < AT_ONCE; i++) {
+			struct outcome out = await(c);
+
+			assert_string_equal(out.error, "");
+			assert_int_equal(out.http_status, 200);
+			outcome_release(&out);
+		}
+		assert_true(secure.open > 6);
+		while (secure.open > 0)
+			usleep(10000);
+	}
+	client_free(c);
+}
+
+static void test_a_cacert_that_cannot_be_read(void **state)
+{
+	static const struct {
+		const char *path, *sentence;
+	} cases[] = {
+		{ "/nonexistent/ca.pem", "cacert: /nonexistent/ca.pem: No such file or directory" },
+		{ "/dev/null", "cacert: /dev/null: has no certificate in PEM form" },
+		{ "/", "cacert: /: Is a directory" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct client_options o = options;
+		struct client *c = NULL;
+		struct err err;
+
+		o.cacert = cases[i].path;
+		assert_int_equal(client_new(&o, &err, &c), -EINVAL);
+		assert_string_equal(err.sentence, cases[i].sentence);
+		assert_null(c);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_right_certificate),
+		cmocka_unit_test(test_wrong_certificates),
+		cmocka_unit_test(test_kept_connections_that_the_receiver_closed),
+		cmocka_unit_test(test_a_cacert_that_cannot_be_read),
+	};
+
+	return cmocka_run_group_tests(tests, setup_secure, teardown_secure);
+}
