@@ -158,8 +158,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int64_t next_wake(const struct engine *e)
 {
-	int64_t wake = queue_wake(e->queue, e->now.due_ms);
-	wake = earlier(wake, deliver_wake(e));
+	int64_t wake = deliver_wake(e);
 	wake = earlier(wake, pipe_wake(e));
 	if (e->expire_due_ms)
 		wake = earlier(wake, e->expire_due_ms);

@@ -24,7 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE           256   /* rows of the store a refill */
 #define REFILLS_A_TURN 8     /* so that files stay quick while a long queue is loaded */
 #define AGAIN_MS       1000  /* after the store failed */
 #define GONE_AGAIN_MS  60000 /* after a hook that is gone could not be saved as such */
@@ -102,6 +101,13 @@ static int flight_start(struct engine *e, const struct hook *h, struct store_del
 	return 0;
 }
 
+/* Something of the hook's escaped the queue: it reads the hook's rows from their beginning. */
+static void look_again(struct engine *e, int64_t hook_id)
+{
+	for (enum queue_lane lane = 0; lane < LANE_COUNT; lane++)
+		queue_waiting(e->queue, hook_id, lane, e->now.due_ms + AGAIN_MS);
+}
+
 static void start_one(struct engine *e, const struct queue_work *w)
 {
 	const struct hook *h = registry_by_id(e->registry, w->hook_id);
@@ -117,22 +123,21 @@ static void start_one(struct engine *e, const struct queue_work *w)
 	if (r == -ENOENT)
 		return;
 	log_error("cannot send delivery %lld: %s", (long long)w->id, strerror(-r));
-	queue_add(e->queue, w->hook_id, LANE_RETRY, w->id, e->now.due_ms + AGAIN_MS);
+	look_again(e, w->hook_id);
 }
 
 static bool refill(struct engine *e)
 {
 	struct queue_want w;
-	struct store_row rows[PAGE];
-	struct queue_row page[PAGE];
-	if (!queue_want(e->queue, e->now.due_ms, &w))
+	struct store_row rows[QUEUE_PAGE_MAX];
+	struct queue_row page[QUEUE_PAGE_MAX];
+	if (e->now.due_ms < e->refill_due_ms || !queue_want(e->queue, e->now.due_ms, &w))
 		return false;
-	unsigned limit = w.limit < PAGE ? w.limit : PAGE;
-	w.limit = limit;
-	int n = store_pending(
-		e->store, w.hook_id, w.lane == LANE_RETRY, w.after_due_ms, w.after_id, rows, limit);
+	int n = store_pending(e->store, w.hook_id, w.lane == LANE_RETRY, w.after_due_ms, w.after_id,
+		rows, w.limit);
 	if (n < 0) {
 		log_error("cannot read the queue: %s", strerror(-n));
+		e->refill_due_ms = e->now.due_ms + AGAIN_MS;
 		return false;
 	}
 	for (int i = 0; i < n; i++)
@@ -294,7 +299,13 @@ void deliver_undo(struct engine *e)
 
 int64_t deliver_wake(const struct engine *e)
 {
-	return e->results ? e->record_due_ms : -1;
+	int64_t wake = queue_wake(e->queue, e->now.due_ms);
+	/* After a failed read the queue still asks, and is not heard before this. */
+	if (wake >= 0 && wake < e->refill_due_ms && e->now.due_ms < e->refill_due_ms)
+		wake = e->refill_due_ms;
+	if (e->results && (wake < 0 || e->record_due_ms < wake))
+		wake = e->record_due_ms;
+	return wake;
 }
 
 void deliver_log(struct engine *e, const struct flight *f, const char *hook, const char *outcome,
@@ -362,8 +373,7 @@ static void conclude_one(struct engine *e, struct result *r)
 	if (asked && r->verdict.feedback == FEEDBACK_BAD)
 		queue_pause(e->queue, f->hook_id, e->now.due_ms + asked);
 	if (r->verdict.action == VERDICT_AGAIN) {
-		queue_add(e->queue, f->hook_id, f->attempts > 1 ? LANE_RETRY : LANE_FRESH, f->id,
-			e->now.due_ms + AGAIN_MS);
+		look_again(e, f->hook_id);
 	} else if (is_delivered(r)) {
 		s->pending--;
 		e->pending--;

@@ -27,6 +27,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define RETRY_LATEST_MS (30 * 3600 * INT64_C(1000))
+
 /* ---- what the engine keeps of each */
 
 struct hook_state *hook_state_of(struct engine *e, int64_t id)
@@ -425,6 +427,22 @@ static int drop_removed(struct engine *e, struct loading *l)
 	return 0;
 }
 
+/* A clock that has been set back since must not hold up anything: what was never tried is due now, and
+ * no schedule waits longer than a day and its jitter. */
+static int clamp_due(struct engine *e)
+{
+	for (int retry = 0; retry <= 1; retry++) {
+		int64_t latest = e->now.due_ms + (retry ? RETRY_LATEST_MS : 0);
+		int r;
+		while ((r = store_clamp_due(e->store, retry, latest)) == 1)
+			if ((r = store_commit(e->store)))
+				break;
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 int hooks_load(struct engine *e, struct err *err)
 {
 	struct loading l = { .e = e };
@@ -435,8 +453,7 @@ int hooks_load(struct engine *e, struct err *err)
 		.failed = store_counter(e->store, "failed"),
 	};
 	e->committed = e->stored = e->counters;
-	/* No schedule waits longer than a day and its jitter. */
-	int r = store_clamp_due(e->store, e->now.due_ms + 30 * 3600 * INT64_C(1000));
+	int r = clamp_due(e);
 	if (!r)
 		r = store_hook_each(e->store, row_keep, &l);
 	if (!r)

@@ -142,6 +142,7 @@ struct engine {
 	struct flight *flights; /* uthash by id */
 	struct result *results;
 	int64_t record_due_ms; /* recording failed: not before */
+	int64_t refill_due_ms; /* reading the queue failed: not before */
 	struct pipe_intake pipe;
 
 	struct test_run *tests;

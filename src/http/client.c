@@ -32,7 +32,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -49,9 +48,9 @@ struct transfer {
 	struct curl_slist *lines; /* nodes over the letter's own strings */
 	size_t lines_cap;
 	struct buf body;
-	size_t received; /* bytes of body, kept or not */
-	int64_t started_us;
-	int64_t first_byte_us;       /* since then; 0: none yet */
+	size_t received;             /* bytes of body, kept or not */
+	bool answered;               /* a header came */
+	curl_off_t first_byte_us;    /* since the start; 0: none yet */
 	char words[CURL_ERROR_SIZE]; /* curl's, on what went wrong */
 	struct transfer *prev, *next;
 };
@@ -201,24 +200,29 @@ static void client_ready(struct client *c, int fd, uint32_t events)
 
 /* --- Transfers ------------------------------------------------------------------------------------ */
 
-/* What an attempt took is measured where it happens, so this file reads a clock too. */
-static int64_t clock_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* always there */
-	return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
-}
-
 static size_t on_header(char *data, size_t one, size_t len, void *ctx)
 {
 	struct transfer *t = ctx;
 
 	(void)data;
 	(void)one; /* 1 by definition */
-	if (!t->first_byte_us)
-		t->first_byte_us = clock_us() - t->started_us;
+	t->answered = true;
 	return len;
+}
+
+/* The first call behind the first header: there curl has just taken the time. */
+static int on_progress(
+	void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+	struct transfer *t = ctx;
+
+	(void)down_total;
+	(void)down;
+	(void)up_total;
+	(void)up;
+	if (t->answered && !t->first_byte_us)
+		(void)curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &t->first_byte_us);
+	return 0;
 }
 
 static size_t on_body(char *data, size_t one, size_t len, void *ctx)
@@ -232,10 +236,19 @@ static size_t on_body(char *data, size_t one, size_t len, void *ctx)
 	return t->received <= BODY_READ_MAX ? len : CURL_WRITEFUNC_ERROR;
 }
 
+/* The system's certificates in one file; NULL: it has none, or not there. */
+static const char *system_cacert(void)
+{
+	const char *path = curl_version_info(CURLVERSION_NOW)->cainfo;
+
+	return path && access(path, R_OK) == 0 ? path : NULL;
+}
+
 /* The options that never change; the others are transfer_start's. curl's own defaults that count here:
  * certificate and host name are verified, no redirect is followed, no cookie or netrc is read. */
 static CURL *model_new(struct client *c, const struct client_options *o)
 {
+	const char *cacert = o->cacert ? o->cacert : system_cacert();
 	CURL *easy = curl_easy_init();
 	int bad = 0;
 
@@ -254,14 +267,20 @@ static CURL *model_new(struct client *c, const struct client_options *o)
 	bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	bad |= curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFETIME_S);
 	bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	bad |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+	bad |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 	bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
 	bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
 	bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
 	bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, c);
-	if (o->cacert) {
-		bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, o->cacert);
-		bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* not besides, but instead */
+	/*
+	 * One file, never a directory besides it: the file given is to be trusted instead of the system's,
+	 * and curl keeps what it has parsed (20 ms a connection) only of a file alone.
+	 */
+	if (cacert) {
+		bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, cacert);
+		bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
 	if (!bad)
 		return easy;
@@ -284,6 +303,7 @@ static struct transfer *transfer_new(struct client *c)
 	(void)curl_easy_setopt(t->easy, CURLOPT_SHARE, c->share);
 	(void)curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
 	(void)curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
+	(void)curl_easy_setopt(t->easy, CURLOPT_XFERINFODATA, t);
 	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
 	(void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->words);
 	return t;
@@ -302,8 +322,8 @@ static void transfer_free(struct transfer *t)
 /* Chains the request's own lines up as curl wants them, without a copy. */
 static bool transfer_chain(struct transfer *t, const struct request *r)
 {
-	static char no_expect[] =
-		"Expect:"; /* or curl asks first with a body of 1 MiB, and waits a second */
+	/* Or curl would ask before it sends a body of 1 MiB, and wait a second for the answer. */
+	static char no_expect[] = "Expect:";
 	size_t need = r->header_count + 1;
 
 	if (need > t->lines_cap) {
@@ -330,7 +350,7 @@ static CURLcode transfer_start(struct client *c, struct transfer *t)
 	CURLcode code;
 
 	t->received = 0;
-	t->started_us = clock_us();
+	t->answered = false;
 	t->first_byte_us = 0;
 	buf_reset(&t->body);
 	if (!transfer_chain(t, r))
@@ -358,7 +378,7 @@ static void client_finish(struct client *c, struct letter *l)
 /*
  * Out of curl's hands and into the pool. curl repeats a request whose kept connection turns out dead, five
  * times at most, but until 8.17 it counts these over all the requests of a handle. So a handle that
- * may have repeated one, as it made a connection or failed, is not used again.
+ * may have repeated one, as it made a connection, is not used again.
  */
 static void transfer_end(struct client *c, struct transfer *t)
 {
@@ -405,30 +425,32 @@ static void client_abort(struct client *c, uint64_t tag)
 {
 	struct transfer *t;
 
-	DL_FOREACH(c->busy, t)
-	if (t->letter->request.tag == tag) {
-		ending_aborted(&t->letter->outcome);
-		transfer_end(c, t);
+	for (t = c->busy; t && t->letter->request.tag != tag;)
+		t = t->next;
+	if (!t)
 		return;
-	}
+	ending_aborted(&t->letter->outcome);
+	transfer_end(c, t);
 }
 
 static void client_receive(struct client *c)
 {
-	struct letter *list = mailbox_take(&c->in), *l, *next;
+	struct letter *list = mailbox_take(&c->in), *l;
 
-	DL_FOREACH_SAFE(list, l, next)
-	switch (l->kind) {
-	case LETTER_REQUEST:
-		client_start(c, l);
-		break;
-	case LETTER_CANCEL:
-		client_abort(c, l->request.tag);
-		letter_free(l);
-		break;
-	case LETTER_STOP: /* client_free's last letter, a part of the client */
-		c->stopped = true;
-		break;
+	while ((l = list)) {
+		DL_DELETE(list, l);
+		switch (l->kind) {
+		case LETTER_REQUEST:
+			client_start(c, l);
+			break;
+		case LETTER_CANCEL:
+			client_abort(c, l->request.tag);
+			letter_free(l);
+			break;
+		case LETTER_STOP: /* client_free's last letter, a part of the client */
+			c->stopped = true;
+			break;
+		}
 	}
 }
 
@@ -598,7 +620,7 @@ static void client_post(struct client *c, struct letter *l)
 
 void client_free(struct client *c)
 {
-	struct transfer *t, *next;
+	struct transfer *t;
 
 	if (!c)
 		return;
@@ -607,13 +629,13 @@ void client_free(struct client *c)
 		client_post(c, &c->stop);
 		pthread_join(c->thread, NULL);
 	}
-	DL_FOREACH_SAFE(c->busy, t, next)
-	{
-		(void)curl_multi_remove_handle(c->multi, t->easy);
+	DL_CONCAT(c->pool, c->busy);
+	while ((t = c->pool)) {
+		DL_DELETE(c->pool, t);
+		(void)curl_multi_remove_handle(
+			c->multi, t->easy); /* from the pool: nothing to do */
 		transfer_free(t);
 	}
-	DL_FOREACH_SAFE(c->pool, t, next)
-	transfer_free(t);
 	curl_multi_cleanup(c->multi);
 	curl_easy_cleanup(c->model);
 	curl_share_cleanup(c->share);

@@ -26,10 +26,10 @@ struct client_options {
 	unsigned connections;   /* kept at most; at least the requests at once */
 };
 
-/* All pointers are malloc'ed and change hands. */
+/* Made by request_new only. All pointers are malloc'ed and change hands. */
 struct request {
-	uint64_t tag; /* the caller's; comes back in the outcome */
-	uint64_t timeout_ms;
+	uint64_t tag;        /* the caller's, one at a time; comes back in the outcome */
+	uint64_t timeout_ms; /* 1 at least */
 	char *url;
 	char **headers; /* "Name: value" each; header_count of them */
 	size_t header_count;
@@ -39,7 +39,7 @@ struct request {
 struct request *request_new(void); /* zeroed; aborts without memory */
 /* Takes the line; lines of a protected value are cleared like all others when freed. */
 void request_header(struct request *r, char *line);
-void request_free(struct request *r); /* NULL is fine; wipes url and headers */
+void request_free(struct request *r); /* NULL is fine; wipes url, headers and body */
 
 /* -EINVAL (with a sentence) when cacert cannot be read; -ENOMEM, -EAGAIN. Call it after daemonizing. */
 int client_new(const struct client_options *o, struct err *err, struct client **out);
@@ -50,5 +50,6 @@ void client_send(struct client *c, struct request *r); /* takes r */
 /* Ends one transfer early: its outcome is OUTCOME_ABORTED (or what it already was). */
 void client_cancel(struct client *c, uint64_t tag);
 int client_fd(const struct client *c);
-/* 1 and an outcome (owned by the caller: outcome_release), or 0. Call until 0. */
+/* 1 and an outcome (owned by the caller: outcome_release), or 0. Call until 0: client_fd() tells of
+ * what came since, not of what was left. */
 int client_take(struct client *c, struct outcome *out);

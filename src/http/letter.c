@@ -48,10 +48,12 @@ void letter_free(struct letter *l)
 
 void letters_free(struct letter *list)
 {
-	struct letter *l, *next;
+	struct letter *l;
 
-	DL_FOREACH_SAFE(list, l, next)
-	letter_free(l);
+	while ((l = list)) {
+		DL_DELETE(list, l);
+		letter_free(l);
+	}
 }
 
 struct request *request_new(void)

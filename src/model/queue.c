@@ -1,7 +1,7 @@
 #include "model/queue_internal.h"
 
-/* Starts may be late by a turn of the loop; so much of it is made up for, or no rate above one start
- * a turn could be kept. Rates up to 100/s never start two at once. */
+/* Starts may be late by a turn of the loop; so much of it is made up for, or no rate above one
+ * start a turn could be kept. Rates up to 100/s never start two at once. */
 #define RATE_SLACK_US 10000
 
 const struct queue_limits queue_limits_default = {
@@ -165,7 +165,7 @@ void queue_add(struct queue *q, int64_t hook_id, enum queue_lane lane, int64_t i
 	if (!h)
 		return;
 	s = stream_get(h, lane);
-	/* A fresh one is due as it comes; its time may be this turn's, which nobody has told yet. */
+	/* A fresh one is due as it comes; its time may be this turn's, which is not told yet. */
 	known_ms = lane == LANE_FRESH ? max_ms(q->now_ms, due_ms) : q->now_ms;
 	if (due_ms <= known_ms && s->wake_ms > known_ms && stream_room(q, s) && !item_find(q, id))
 		stream_load(q, s, id, due_ms);

@@ -3,24 +3,26 @@
  * queue: which delivery starts next. Ids and times only: no clock, no I/O, no store.
  *
  * The rest of the program tells it which hooks there are and which deliveries wait; it says which
- * one to start. Deliveries wait in the store, not here: at most `active_max` are in memory, refilled from
- * the store's index stream by stream (queue_want, queue_fill). A stream is a hook's lane: FRESH
- * (never tried) or RETRY.
+ * one to start. Deliveries wait in the store, not here: at most `active_max` are in memory,
+ * refilled from the store's index stream by stream (queue_want, queue_fill). A stream is a hook's
+ * lane: FRESH (never tried) or RETRY.
  *
  * Destinations (scheme://host:port; several hooks may share one) have a window of requests at once,
- * grown by success at the end of a cycle and shrunk by failures that concern the destination. Enough
- * failures in a row park it: its work waits, no attempts spent, until one probe succeeds. Round robin
- * over ready destinations, those with few requests in flight first, and over a destination's hooks;
- * fresh before retries, but every fifth start is a retry's. One destination's share of the active set is
- * capped, and what cannot start soon (held, parked, paused) has no place in it.
+ * grown by success at the end of a cycle and shrunk by failures that concern the destination.
+ * Enough failures in a row park it: its work waits, no attempts spent, until one probe succeeds.
+ * Round robin over ready destinations, those with few requests in flight first, and over a
+ * destination's hooks; fresh before retries, but every fifth start is a retry's. One destination's
+ * share of the active set is capped, and what cannot start soon (held, parked, paused) has no place
+ * in it.
  *
  * The turn: queue_done for what ended; commit; queue_add for what was committed, a retry's before
- * the next queue_next (an ordered hook has nothing else to tell that its head waits); then queue_want and
- * queue_fill until 0, queue_next until 0, sleep until queue_wake. A row that is unchanged in the store
- * after queue_done (the attempt was broken off, the store failed) is brought back by queue_waiting.
+ * the next queue_next (an ordered hook has nothing else to tell that its head waits); then
+ * queue_want and queue_fill until 0, queue_next until 0, sleep until queue_wake. A row that is
+ * unchanged in the store after queue_done (the attempt was broken off, the store failed) is brought
+ * back by queue_waiting.
  *
- * Times are struct now's due_ms; the latest told counts. Ids are ≥ 1. Hooks that are not known are ignored
- * throughout. Small allocations that fail abort.
+ * Times are struct now's due_ms; the latest told counts. Ids are ≥ 1. Hooks that are not known are
+ * ignored throughout. Small allocations that fail abort.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,24 +56,29 @@ struct queue_hook {
 struct queue *queue_new(const struct queue_limits *limits, uint32_t seed);
 void queue_free(struct queue *q);
 
-/* Makes or changes a hook. What is in flight stays in flight; a hook that becomes held or moves to another
- * destination gives its loaded deliveries back to the store (forgets them). */
+/* Makes or changes a hook. What is in flight stays in flight; a hook that becomes held or moves
+ * to another destination gives its loaded deliveries back to the store (forgets them). */
 void queue_hook_set(struct queue *q, const struct queue_hook *h);
 /* Forgets the hook and all its loaded deliveries; those in flight end with queue_done as usual. */
 void queue_hook_remove(struct queue *q, int64_t hook_id);
 
 /*
- * The store holds deliveries of this stream: it is read from its beginning, at due_ms or when there is another
- * reason. At start, with the earliest due time; and later for whatever may have escaped the queue.
+ * The store holds deliveries of this stream: it is read from its beginning, at due_ms or when there
+ * is another reason. At start, with the earliest due time; and later for whatever may have escaped
+ * the queue.
  */
 void queue_waiting(struct queue *q, int64_t hook_id, enum queue_lane lane, int64_t due_ms);
-/* A delivery was committed. It is taken into memory if its stream holds everything there is, it is due and
- * there is room; else it stays in the store and is found by a refill. A fresh one is due as it comes. */
+/*
+ * A delivery was committed. It is taken into memory if its stream holds everything there is, it
+ * is due and there is room; else it stays in the store and is found by a refill. A fresh one is
+ * due as it comes.
+ */
 void queue_add(struct queue *q, int64_t hook_id, enum queue_lane lane, int64_t id, int64_t due_ms);
 /*
- * Removes a delivery that is not in flight from memory; the caller has removed or changed its row. One that
- * is in flight or not in memory is left alone; but if it may be the head of an ordered hook, waiting for its
- * retry, queue_waiting(…, LANE_RETRY, now) must follow, so that the others need not wait until then.
+ * Removes a delivery that is not in flight from memory; the caller has removed or changed its row.
+ * One that is in flight or not in memory is left alone; but if it may be the head of an ordered
+ * hook, waiting for its retry, queue_waiting(…, LANE_RETRY, now) must follow, so that the others
+ * need not wait until then.
  */
 void queue_cancel(struct queue *q, int64_t id);
 
@@ -89,9 +96,12 @@ struct queue_row {
 };
 /* 1 and a want, or 0: nothing is needed now. The same want is given until queue_fill answers it. */
 int queue_want(struct queue *q, int64_t now, struct queue_want *out);
-/* Rows that are already in memory or in flight are skipped. Fewer rows than `limit`: the stream holds
- * everything there is. Rows due later than `now` are not kept: the first one sets the stream's wait. An
- * answer to a want that is no longer asked is ignored; when the store fails, do not answer. */
+/*
+ * Rows that are already in memory or in flight are skipped. Fewer rows than `limit`: the stream
+ * holds everything there is. Rows due later than `now` are not kept: the first one sets the
+ * stream's wait. An answer to a want that is no longer asked is ignored; when the store fails,
+ * do not answer.
+ */
 void queue_fill(struct queue *q, const struct queue_want *w, const struct queue_row *rows,
 	unsigned count, int64_t now);
 
@@ -101,10 +111,10 @@ struct queue_work {
 };
 /* 1 and the next delivery to start, which is in flight from now on; or 0. */
 int queue_next(struct queue *q, int64_t now, struct queue_work *out);
-/* An attempt ended. The delivery leaves the queue; a retry comes back by queue_add in LANE_RETRY. */
+/* An attempt ended. The delivery leaves the queue; a retry comes back by queue_add. */
 void queue_done(struct queue *q, int64_t id, enum queue_feedback feedback, int64_t now);
-/* The hook's destination asked for a pause (Retry-After): nothing starts there before `until`. A longer
- * pause that is already on stays. */
+/* The hook's destination asked for a pause (Retry-After): nothing starts there before `until`. A
+ * longer pause that is already on stays. */
 void queue_pause(struct queue *q, int64_t hook_id, int64_t until);
 
 /* When queue_next or queue_want may have something again without any other call; -1: never. */

@@ -1,13 +1,13 @@
 /*
  * Destinations: how many requests at once one is sent, and when it is left alone.
  *
- * After Postfix's queue manager. The window grows by one when a whole window of requests succeeded (late:
- * caution) and shrinks at the first of a window of failures (early: relief). Apart from that, failures in a row
- * are counted, 1/window each, so that it takes as many rounds, not requests, to call a wide destination
- * dead as a narrow one. A dead one is parked: what it has in memory goes back to the store, for it would
- * only keep the healthy ones' places, and no attempts are spent. When the nap is over one single
- * request probes it; until that one has ended well, nothing else is even loaded. Then it opens
- * slowly, from a window of 1.
+ * After Postfix's queue manager. The window grows by one when a whole window of requests succeeded
+ * (late: caution) and shrinks at the first of a window of failures (early: relief). Apart from
+ * that, failures in a row are counted, 1/window each, so that it takes as many rounds, not
+ * requests, to call a wide destination dead as a narrow one. A dead one is parked: what it has in
+ * memory goes back to the store, for it would only keep the healthy ones' places, and no attempts
+ * are spent. When the nap is over one single request probes it; until that one has ended well,
+ * nothing else is even loaded. Then it opens slowly, from a window of 1.
  *
  * Slow ones are worse than dead: they hold what all share, requests at once and room in memory. So
  * both go to those that have the least of them, within a factor of two, and round robin among
@@ -62,9 +62,9 @@ bool dest_open(const struct queue *q, const struct qdest *d)
 }
 
 /*
- * How many deliveries of a lane wait in memory at most. The destination's share of all is a number that no
- * window uses up in a while; half of it is for fresh ones, a quarter for retries and a quarter for
- * what is in flight, so that neither lane can keep the other out.
+ * How many deliveries of a lane wait in memory at most. The destination's share of all is a number
+ * that no window uses up in a while; half of it is for fresh ones, a quarter for retries and a
+ * quarter for what is in flight, so that neither lane can keep the other out.
  */
 static unsigned dest_capacity(const struct queue *q, const struct qdest *d, enum queue_lane lane)
 {
@@ -86,7 +86,7 @@ unsigned dest_room(const struct queue *q, const struct qdest *d, enum queue_lane
 	return capacity > d->waiting[lane] ? capacity - d->waiting[lane] : 0;
 }
 
-/* As with hooks, the store is asked again when half is left; or when of what is left nothing can start. */
+/* As with hooks, the store is asked again when half is left, or when nothing left can start. */
 bool dest_wants(const struct queue *q, const struct qdest *d, enum queue_lane lane)
 {
 	unsigned room = d->wanting[lane] ? dest_room(q, d, lane) : 0;
@@ -144,7 +144,7 @@ static void dest_park(struct queue *q, struct qdest *d)
 		nap_ms = q->limits.park_max_ms;
 	else if (d->naps < NAPS_MAX)
 		d->naps++;
-	/* When the network is away all destinations park at once; their probes shall not come at once. */
+	/* Without a network all destinations park at once; their probes shall not come at once. */
 	nap_ms -= (int64_t)((double)nap_ms / 8 * rand_r(&q->seed) / RAND_MAX);
 	dest_enter(d, DEST_PARKED);
 	d->parked_until_ms = q->now_ms + nap_ms;
@@ -188,7 +188,7 @@ static void dest_bad(struct queue *q, struct qdest *d)
 void dest_feedback(struct queue *q, struct qdest *d, enum queue_feedback feedback, bool probe)
 {
 	switch (d->state) {
-	case DEST_PARKED: /* late answers of before: a good one shortens the nap, others are no news */
+	case DEST_PARKED: /* a late answer of before: good ends the nap, all else is no news */
 		if (feedback == QUEUE_GOOD) {
 			d->parked_until_ms = q->now_ms;
 			dest_wake(q, d);

@@ -9,8 +9,8 @@
  *   queue_check.c    the invariants
  *
  * Facts change first; then hook_settle (which ends in dest_settle) puts the hook's streams and its
- * destination on the lists and the timer where the facts say they belong. It is cheap and may be called
- * once too often; nothing else moves them. So no call walks what has nothing to do.
+ * destination on the lists and the timer where the facts say they belong. It is cheap and may be
+ * called once too often; nothing else moves them. So no call walks what has nothing to do.
  */
 #include "model/queue.h"
 
@@ -55,7 +55,8 @@ struct item {
 
 /*
  * A hook's lane with something in memory or in the store; a lane without is NULL. Its two promises:
- * every row of the store up to the cursor is in memory, and no row that is not is due before wake_ms.
+ * every row of the store up to the cursor is in memory, and no row that is not is due before
+ * wake_ms.
  */
 struct stream {
 	struct qhook *hook;
@@ -119,7 +120,7 @@ struct queue {
 	struct qdest *wanting[TIERS]; /* have room, and rows in the store that are due */
 };
 
-/* Being in a list is having a `prev` there (utlist closes that ring, so the first one has it too). */
+/* Being in a list is having a `prev` there (in utlist the first one has it, too). */
 #define LIST_LEAVE(head, el, link)                                      \
 	do {                                                            \
 		if ((el)->link##_prev) {                                \

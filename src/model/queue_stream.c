@@ -1,19 +1,21 @@
 /*
  * Streams: what of a hook's lane is in memory.
  *
- * The store is the truth, memory a window on it. A page of the store is read in the order (due, id) from a
- * cursor, and the two promises in queue_internal.h are all that has to hold: rows up to the cursor are
- * in memory, and those that are not are due at wake_ms or later. Whoever breaks one moves the
- * cursor back or wake_ms to an earlier time and loses nothing but a query: rows met twice are skipped, for
- * all that is in memory or in flight is found by its id. Forgetting is therefore always allowed, and done
- * wherever waiting rows would only take the place of others: held hooks, parked destinations, a rate
- * that leaves no start for a while. A hook with a limit on what it has in flight has no more than that
- * waiting in a lane, so it never fills its destination's places with what cannot start.
+ * The store is the truth, memory a window on it. A page of the store is read in the order (due, id)
+ * from a cursor, and the two promises in queue_internal.h are all that has to hold: rows up to the
+ * cursor are in memory, and those that are not are due at wake_ms or later. Whoever breaks one
+ * moves the cursor back or wake_ms to an earlier time and loses nothing but a query: rows met twice
+ * are skipped, for all that is in memory or in flight is found by its id. Forgetting is therefore
+ * always allowed, and done wherever waiting rows would only take the place of others: held hooks,
+ * parked destinations, a rate that leaves no start for a while. A hook with a limit on what it has
+ * in flight has no more than that waiting in a lane, so it never fills its destination's places
+ * with what cannot start.
  *
- * An ordered hook starts one delivery at a time, and its head, also when it waits for a retry, blocks
- * the rest. All that was accepted since the hook is ordered is tried in order, so only the head can have
- * been tried: whatever is in the lane RETRY comes before everything in the lane FRESH. The rule is
- * hence: as long as the lane RETRY has a stream at all, FRESH is shut and has nothing in memory.
+ * An ordered hook starts one delivery at a time, and its head, also when it waits for a retry,
+ * blocks the rest. All that was accepted since the hook is ordered is tried in order, so only the
+ * head can have been tried: whatever is in the lane RETRY comes before everything in the lane
+ * FRESH. The rule is hence: as long as the lane RETRY has a stream at all, FRESH is shut and has
+ * nothing in memory.
  */
 #include "model/queue_internal.h"
 
@@ -133,8 +135,8 @@ unsigned stream_room(const struct queue *q, const struct stream *s)
 	return room < h->ahead - h->waiting[s->lane] ? room : h->ahead - h->waiting[s->lane];
 }
 
-/* It has rows due in the store, and there is use for them. The store is asked again when half of what may
- * be loaded is left: a query for many rows, not for one. */
+/* It has rows due in the store, and there is use for them. The store is asked again when half of
+ * what may be loaded is left: a query for many rows, not for one. */
 bool stream_wants(const struct queue *q, const struct stream *s)
 {
 	const struct qhook *h = s->hook;

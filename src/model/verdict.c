@@ -125,7 +125,7 @@ int64_t verdict_retry_after(const struct outcome *o, int64_t real_now_ms)
 
 /*
  * The schedule's delay is spread to both sides, so that what failed together does not come back
- * together; what the receiver asked for only to later times, or it would be broken for half of them.
+ * together; what the receiver asked for only to later times, or half of them would break it.
  */
 static int64_t next_delay(
 	const struct outcome *o, uint64_t scheduled_ms, int64_t real_now_ms, uint32_t random)

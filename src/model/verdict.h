@@ -39,16 +39,16 @@ extern const struct schedule schedule_standard; /* 5s 5m 30m 2h 5h 10h 14h 20h 2
 #define RETRY_SHORT_MS (60 * 60 * 1000)
 
 /*
- * What the receiver asked for with Retry-After (seconds or HTTP date, judged by real_now_ms): a time to
- * wait, at most 24 h; 0 where there is none, it is past, or it is junk.
+ * What the receiver asked for with Retry-After (seconds or HTTP date, judged by real_now_ms): a
+ * time to wait, at most 24 h; 0 where there is none, it is past, or it is junk.
  */
 int64_t verdict_retry_after(const struct outcome *o, int64_t real_now_ms);
 
 /*
- * When the next attempt is due, or -1: it has failed (or is delivered). GONE and AGAIN: at once, for the
- * delivery stays as it is. `attempts` are done (≥ 1), `created_ms` is the real time at which the delivery
- * was accepted, `random` any 32 bits. The schedule's delay gets a jitter of ±20 %; a Retry-After of the
- * outcome raises it and is itself only lengthened, by up to 20 %.
+ * When the next attempt is due, or -1: it has failed (or is delivered). GONE and AGAIN: at once,
+ * for the delivery stays as it is. `attempts` are done (≥ 1), `created_ms` is the real time at
+ * which the delivery was accepted, `random` any 32 bits. The schedule's delay gets a jitter of ±20
+ * %; a Retry-After of the outcome raises it and is itself only lengthened, by up to 20 %.
  */
 int64_t verdict_next(const struct verdict *v, const struct outcome *o, const struct schedule *s,
 	unsigned attempts, int64_t created_ms, int64_t due_now_ms, int64_t real_now_ms,

@@ -84,7 +84,7 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 	[DELIVERY_REMOVE] = "DELETE FROM delivery WHERE id = ?1",
 	[DELIVERY_CLAMP] = "UPDATE delivery SET due_ms = ?1 WHERE id IN (SELECT d.id"
 			   " FROM hook CROSS JOIN delivery d ON d.hook_id = hook.id"
-			   " AND d.state IN (0, 1) AND d.due_ms > ?1 LIMIT ?2)",
+			   " AND d.state = ?3 AND d.due_ms > ?1 LIMIT ?2)",
 
 	[PAGES] = "PRAGMA page_count",
 	[PAGES_FREE] = "PRAGMA freelist_count",

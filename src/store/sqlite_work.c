@@ -357,7 +357,7 @@ int store_expire(struct store *s, int64_t ids_before_ms, unsigned limit)
 	return given < 0 ? given : more || given;
 }
 
-int store_clamp_due(struct store *s, int64_t latest_due_ms)
+int store_clamp_due(struct store *s, bool retry, int64_t latest_due_ms)
 {
 	int error = store_begin(s);
 
@@ -365,6 +365,7 @@ int store_clamp_due(struct store *s, int64_t latest_due_ms)
 		return error;
 	bind_int(s, DELIVERY_CLAMP, 1, latest_due_ms);
 	bind_int(s, DELIVERY_CLAMP, 2, CLAMP_ROWS);
+	bind_int(s, DELIVERY_CLAMP, 3, retry);
 	error = statement_run(s, DELIVERY_CLAMP);
 	return error ? error : sqlite3_changes(s->db) == CLAMP_ROWS;
 }

@@ -118,6 +118,6 @@ uint64_t store_backlog_bytes(const struct store *s);
 /* Removes up to `limit` idempotency keys, and gives up to 256 pages (1 MiB) back to the file system
  * when more than half of the file, and 16 MiB of it, is free. */
 int store_expire(struct store *s, int64_t ids_before_ms, unsigned limit);
-/* At start: due times further ahead than any schedule reaches (the clock was wrong) come down to it,
- * 10,000 a call. */
-int store_clamp_due(struct store *s, int64_t latest_due_ms);
+/* At start: due times of the lane further ahead than they can be (the clock was wrong, or has been set
+ * back since) come down to the latest possible, 10,000 a call. */
+int store_clamp_due(struct store *s, bool retry, int64_t latest_due_ms);

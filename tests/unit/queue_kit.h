@@ -1,6 +1,7 @@
 #pragma once
 /*
- * queue_kit: the words in which the tests of the queue are written: one queue, checked after every call.
+ * queue_kit: the words in which the tests of the queue are written: one queue, checked after every
+ * call.
  */
 #include "model/queue.h"
 

@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <setjmp.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -25,15 +27,23 @@ static char cert_path[64], key_path[64], other_path[64];
 
 static void certificate(const char *name, char cert[static 64], char key[static 64])
 {
-	char command[512];
+	char subject[64];
+	char *argv[] = { "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+		"ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", subject, "-addext",
+		"subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert, NULL };
+	posix_spawn_file_actions_t quiet;
+	int status;
+	pid_t pid;
 
+	snprintf(subject, sizeof(subject), "/CN=%s", name);
 	snprintf(cert, 64, "%s/%s.pem", dir, name);
 	snprintf(key, 64, "%s/%s.key", dir, name);
-	snprintf(command, sizeof(command),
-		"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
-		"-subj /CN=%s -addext subjectAltName=IP:127.0.0.1 -keyout %s -out %s 2>/dev/null",
-		name, key, cert);
-	assert_int_equal(system(command), 0);
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	assert_int_equal(posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ), 0);
+	posix_spawn_file_actions_destroy(&quiet);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static char *slurp(const char *path)

@@ -20,7 +20,8 @@ static void hook_ordered(int64_t id)
 	queue_hook_set(q, &h);
 }
 
-/* Answers all that is wanted of hook 1: the lane has `rows`, in order, the other one has nothing. */
+/* Answers all that is wanted of hook 1: the lane has `rows`, in order, the other one has
+ * nothing. */
 static void serve(enum queue_lane lane, const struct queue_row *rows, unsigned count, int64_t now)
 {
 	struct queue_want w;

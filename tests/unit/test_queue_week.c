@@ -1,11 +1,11 @@
 /*
- * A week of traffic through the queue, in an eye-blink: a store of plain arrays, receivers that are up, slow,
- * dead, flapping or moody until the fifth day, hooks with every kind of limit, and an engine that holds,
- * releases, moves and removes hooks, cancels and repeats deliveries, breaks off attempts and is
- * killed. The active set is far too small on purpose.
+ * A week of traffic through the queue, in an eye-blink: a store of plain arrays, receivers that are
+ * up, slow, dead, flapping or moody until the fifth day, hooks with every kind of limit, and an
+ * engine that holds, releases, moves and removes hooks, cancels and repeats deliveries, breaks off
+ * attempts and is killed. The active set is far too small on purpose.
  *
- * After every turn the queue's own invariants are checked, and, from the store's side, that nothing lies
- * around which could have been started: that is stronger than "nobody starves".
+ * After every turn the queue's own invariants are checked, and, from the store's side, that nothing
+ * lies around which could have been started: that is stronger than "nobody starves".
  */
 #include "model/queue.h"
 
@@ -90,7 +90,8 @@ static int compare_rows(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* All rows of the stream behind the given place, in order. What is in flight is pending there, too. */
+/* All rows of the stream behind the given place, in order. What is in flight is pending there,
+ * too. */
 static unsigned stored(const struct hook *h, enum queue_lane lane, int64_t after_due,
 	int64_t after_id, struct queue_row *out)
 {

@@ -372,8 +372,11 @@ static void due_times_come_down_to_the_latest_that_can_be(void **state)
 	assert_int_equal(store_delivery_retry(s, retry, 1, 9000, NULL), 0);
 	assert_int_equal(store_delivery_failed(s, failed, 1, NULL), 0);
 	commit();
-	assert_int_equal(store_clamp_due(s, 100), 1);
-	assert_int_equal(store_clamp_due(s, 100), 0);
+	assert_int_equal(store_clamp_due(s, false, 100), 1);
+	assert_int_equal(store_clamp_due(s, false, 100), 0);
+	commit();
+	assert_hook(hook, 2, 50, 9000);
+	assert_int_equal(store_clamp_due(s, true, 100), 0);
 	commit();
 	assert_hook(hook, 2, 50, 100);
 	assert_hook(other, 10001, 100, -1);

@@ -243,13 +243,15 @@ static int step_expire(void)
 static int step_clamp(void)
 {
 	int64_t latest = 80 + pick(20);
+	bool retry = pick(2);
 	int error;
 
 	if (pick(10))
 		return 0;
-	error = store_clamp_due(s, latest);
+	error = store_clamp_due(s, retry, latest);
 	for (int i = 0; i < DELIVERIES && !error; i++)
-		if (waits(&now.deliveries[i]) && now.deliveries[i].due_ms > latest)
+		if (waits(&now.deliveries[i]) && (now.deliveries[i].attempts > 0) == retry &&
+			now.deliveries[i].due_ms > latest)
 			now.deliveries[i].due_ms = latest;
 	return error;
 }
