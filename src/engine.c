@@ -284,6 +284,8 @@ static void wire_tree(struct engine *e)
 			.now_ms = now_ms,
 			.show_status = show_status,
 			.show_errors = show_errors,
+			.show_destinations = show_destinations,
+			.show_metrics = show_metrics,
 			.show_hook_status = show_hook_status,
 			.show_test = show_test,
 			.changed_ms = changed_ms },

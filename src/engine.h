@@ -4,7 +4,8 @@
  *
  * The only place that knows all parts. engine.c is the flow and the turn; engine_events.c what comes in,
  * engine_deliver.c what goes out, engine_hooks.c the hooks, engine_test.c their tests,
- * engine_show.c the counters. They share engine_parts.h.
+ * engine_show.c and engine_metrics.c the
+ * counters. They share engine_parts.h.
  *
  * Life cycle: engine_new (opens the store, loads the hooks), engine_tree for the mount,
  * engine_attach, engine_run until it ends, engine_free.

@@ -214,6 +214,11 @@ void tests_forget(struct engine *e); /* at the end: nobody waits any more */
 
 void show_status(void *ctx, struct buf *out);
 void show_errors(void *ctx, struct buf *out);
+void show_destinations(void *ctx, struct buf *out);
 void show_hook_status(void *ctx, int64_t hook_id, struct buf *out);
 void show_test(void *ctx, int64_t hook_id, struct buf *out);
 int64_t changed_ms(void *ctx, int64_t hook_id);
+
+/* ---- engine_metrics.c */
+
+void show_metrics(void *ctx, struct buf *out);

@@ -46,6 +46,24 @@ void show_errors(void *ctx, struct buf *out)
 	refusals_show(&((struct engine *)ctx)->refusals, out);
 }
 
+static void show_destination(void *ctx, const struct queue_destination *d)
+{
+	struct buf *out = ctx;
+	buf_addf(out, "%s window=%u inflight=%u loaded=%zu until=", d->state, d->window,
+		d->inflight, d->loaded);
+	if (d->until_ms)
+		text_add_time(out, d->until_ms);
+	else
+		buf_adds(out, "-");
+	buf_addf(out, " %s\n", d->name);
+}
+
+void show_destinations(void *ctx, struct buf *out)
+{
+	const struct engine *e = ctx;
+	queue_each_destination(e->queue, e->now.due_ms, show_destination, out);
+}
+
 static const char *hook_state_name(const struct hook *h)
 {
 	if (!hook_complete(h))

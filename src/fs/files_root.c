@@ -21,6 +21,18 @@ static void show_status(const struct tree *t, const struct node *n, struct buf *
 	t->backend.show_status(t->backend.ctx, out);
 }
 
+static void show_metrics(const struct tree *t, const struct node *n, struct buf *out)
+{
+	(void)n;
+	t->backend.show_metrics(t->backend.ctx, out);
+}
+
+static void show_destinations(const struct tree *t, const struct node *n, struct buf *out)
+{
+	(void)n;
+	t->backend.show_destinations(t->backend.ctx, out);
+}
+
 const struct file_row files_root[] = {
 	{ .name = "README", .mode = 0444, .show = show_readme, .summary = "This text." },
 	{ .name = "events",
@@ -52,6 +64,19 @@ const struct file_row files_root[] = {
 		.show = show_status,
 		.summary = "Counters of the whole mount, KEY VALUE a line.",
 		.example = "grep pending status" },
+	{ .name = "metrics.prom",
+		.mode = 0444,
+		.live = true,
+		.show = show_metrics,
+		.summary = "Counters of the mount and of each hook, for Prometheus.",
+		.example = "promtool check metrics < metrics.prom" },
+	{ .name = "destinations",
+		.mode = 0444,
+		.live = true,
+		.show = show_destinations,
+		.summary =
+			"One line for each scheme, host and port with work: STATE, KEY=VALUE..., "
+			"and its name." },
 	{ .name = "hooks",
 		.mode = 0755,
 		.nature = FILE_DIR,

@@ -31,7 +31,7 @@ int handle_open(const struct tree *t, const struct node *n, int flags, struct ha
 	h->tests = n->row && n->row->tests;
 	h->nonblock = flags & O_NONBLOCK;
 	h->append = flags & O_APPEND;
-	h->shown = (struct buf)BUF(HOOK_JSON_MAX);
+	h->shown = (struct buf)BUF(SHOWN_MAX);
 	edit_init(&h->edit, h->tests ? EVENT_LINE_MAX : EDIT_TEXT_MAX);
 	framing_init(&h->framing, EVENT_LINE_MAX);
 	if (reads(flags) && nature == FILE_PLAIN)

@@ -304,7 +304,7 @@ static off_t shown_size(const struct tree *t, const struct node *n)
 		struct stat st;
 		return fstat(t->log_fd, &st) == 0 ? st.st_size : 0;
 	}
-	struct buf b = BUF_SECRET(HOOK_JSON_MAX);
+	struct buf b = BUF_SECRET(SHOWN_MAX);
 	tree_show(t, n, &b);
 	off_t size = (off_t)b.len;
 	buf_release(&b);

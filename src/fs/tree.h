@@ -64,6 +64,8 @@ struct backend {
 		const struct err *err);
 	void (*show_status)(void *ctx, struct buf *out);
 	void (*show_errors)(void *ctx, struct buf *out);
+	void (*show_destinations)(void *ctx, struct buf *out);
+	void (*show_metrics)(void *ctx, struct buf *out);
 	void (*show_hook_status)(void *ctx, int64_t hook_id, struct buf *out);
 	void (*show_test)(void *ctx, int64_t hook_id, struct buf *out);
 	int64_t (*now_ms)(void *ctx); /* real time of this turn */
@@ -126,6 +128,8 @@ struct node {
 };
 
 #define TREE_ROOT_INO 1
+/* Bytes that one file may show; metrics.prom has some 500 a hook. */
+#define SHOWN_MAX ((size_t)256 << 20)
 
 int tree_node(const struct tree *t, uint64_t ino, struct node *out); /* -ENOENT */
 int tree_lookup(const struct tree *t, const struct node *dir, const char *name, struct node *out);

@@ -192,6 +192,7 @@ sums() {
         ;;
     esac
     before=$(sums)
+    [ -n "$before" ]
     does_not_start 1 queue.db "$STATE" "$MNT" || fail "$case"
     [ "$(sums)" = "$before" ] || fail "$case"
   done
@@ -209,6 +210,7 @@ sums() {
     mkdir -m 700 "$STATE"
     sqlite3 "$STATE/queue.db" "$sql"
     before=$(sums)
+    [ -n "$before" ]
     does_not_start 1 queue.db "$STATE" "$MNT" || fail "$sql"
     [ "$(sums)" = "$before" ] || fail "$sql"
   done

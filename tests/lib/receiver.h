@@ -141,7 +141,7 @@ static void *serve_connection(void *arg)
 	while (receive(fd, head, sizeof(head), &body_len)) {
 		pthread_mutex_lock(&receiver.lock);
 		receiver.requests++;
-		strcpy(receiver.head, head);
+		memcpy(receiver.head, head, sizeof(head));
 		receiver.body_len = body_len;
 		pthread_cond_broadcast(&receiver.changed);
 		pthread_mutex_unlock(&receiver.lock);

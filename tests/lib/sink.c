@@ -5,17 +5,17 @@
  *
  * Listens on 127.0.0.1 (port 0, the default: any free one), writes the port to DIR/port once it does,
  * and prints it. Each request becomes one JSON line in DIR/requests.jsonl, written with one write(2)
- * before it is answered: method, path, headers (names in lower case), body, time (ms since the
- * epoch), connection (a number).
+ * before it is answered: method, path (as sent, the query too), headers (names in lower case), body,
+ * time (ms since the epoch), connection (a number).
  *
  * DIR/script, read anew at each request, says how to answer; the first line whose path prefix fits
  * does, and without one the answer is 200:
  *
  *     PREFIX [times K] [delay MS] ACTION
- *     ACTION: status N [NAME=VALUE ...] | body TEXT | redirect URL | close | reset | hang | drip MS |
+ *     ACTION: status N [header:NAME=VALUE ...] | body TEXT | redirect URL | close | reset | hang | drip MS |
  *             endless | garbage
  *
- * `times K`: only for the first K requests that come to this line. One thread a connection, so an
+ * A header's VALUE has + for a blank. `times K`: only for the first K requests that come to this line. One thread a connection, so an
  * action may simply sleep.
  */
 #include <arpa/inet.h>
@@ -49,6 +49,13 @@ struct text {
 	size_t len, cap;
 };
 
+/* What MHD keeps for us while a request comes in. */
+struct request {
+	char *path;
+	bool begun;
+	struct text body;
+};
+
 static struct sink sink = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void text_add(struct text *t, const char *data, size_t len)
@@ -80,7 +87,7 @@ static void text_add_json(struct text *t, const char *data, size_t len)
 			text_add(t, data + i, 1);
 			continue;
 		}
-		snprintf(escaped, sizeof(escaped), "\\u%04x", c);
+		snprintf(escaped, sizeof(escaped), c < 0x20 ? "\\u%04x" : "\\%c", c);
 		text_adds(t, escaped);
 	}
 	text_adds(t, "\"");
@@ -106,8 +113,7 @@ static enum MHD_Result add_header(
 	return MHD_YES;
 }
 
-static void record(
-	struct MHD_Connection *c, const char *path, const char *method, const struct text *body)
+static void record(struct MHD_Connection *c, const char *method, const struct request *r)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -118,11 +124,11 @@ static void record(
 	text_adds(&line, "{\"method\":");
 	text_add_json(&line, method, strlen(method));
 	text_adds(&line, ",\"path\":");
-	text_add_json(&line, path, strlen(path));
+	text_add_json(&line, r->path, strlen(r->path));
 	text_adds(&line, ",\"headers\":{");
 	MHD_get_connection_values(c, MHD_HEADER_KIND, add_header, &line);
 	text_adds(&line, "},\"body\":");
-	text_add_json(&line, body->data ? body->data : "", body->len);
+	text_add_json(&line, r->body.data ? r->body.data : "", r->body.len);
 	snprintf(numbers, sizeof(numbers), ",\"time\":%lld,\"connection\":%llu}\n",
 		(long long)now.tv_sec * 1000 + now.tv_nsec / 1000000,
 		(unsigned long long)(uintptr_t)(info ? info->socket_context : NULL));
@@ -199,7 +205,9 @@ static enum MHD_Result answer(
 		if (!value)
 			continue;
 		*value++ = '\0';
-		MHD_add_response_header(r, h, value);
+		for (char *plus = value; (plus = strchr(plus, '+'));)
+			*plus = ' ';
+		MHD_add_response_header(r, strncmp(h, "header:", 7) ? h : h + 7, value);
 	}
 	enum MHD_Result result = MHD_queue_response(c, status, r);
 	MHD_destroy_response(r);
@@ -244,7 +252,7 @@ static enum MHD_Result act(struct MHD_Connection *c, char *action)
 		return answer(c, 200, rest, NULL);
 	if (!strcmp(word, "redirect")) {
 		char header[LINE_MAX_LEN + 16];
-		snprintf(header, sizeof(header), "Location=%s", rest);
+		snprintf(header, sizeof(header), "header:Location=%s", rest);
 		return answer(c, 302, "", header);
 	}
 	if (!strcmp(word, "drip"))
@@ -256,10 +264,22 @@ static enum MHD_Result act(struct MHD_Connection *c, char *action)
 	if (!strcmp(word, "garbage"))
 		(void)!write(connection_fd(c), "220 mail ready\r\n", 16);
 	if (!strcmp(word, "reset")) {
-		const struct linger now = { 1, 0 };
-		setsockopt(connection_fd(c), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		/* At once, before MHD can say goodbye. */
+		const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+		(void)connect(connection_fd(c), &nobody, sizeof(nobody));
 	}
 	return MHD_NO; /* closes */
+}
+
+static void *began(void *ctx, const char *path, struct MHD_Connection *c)
+{
+	struct request *r = calloc(1, sizeof(*r));
+	(void)ctx, (void)c;
+	if (r)
+		r->path = strdup(path);
+	if (!r || !r->path)
+		abort();
+	return r;
 }
 
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *path,
@@ -267,19 +287,19 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *p
 {
 	char action[LINE_MAX_LEN];
 	unsigned delay_ms = 0;
-	struct text *body = *state;
-	(void)ctx, (void)version;
-	if (!body) {
-		*state = calloc(1, sizeof(*body));
-		return *state ? MHD_YES : MHD_NO;
+	struct request *r = *state;
+	(void)ctx, (void)path, (void)version;
+	if (!r->begun) {
+		r->begun = true;
+		return MHD_YES;
 	}
 	if (*size) {
-		text_add(body, data, *size);
+		text_add(&r->body, data, *size);
 		*size = 0;
 		return MHD_YES;
 	}
-	record(c, path, method, body);
-	if (!script_find(path, action, &delay_ms))
+	record(c, method, r);
+	if (!script_find(r->path, action, &delay_ms))
 		return answer(c, 200, "", NULL);
 	const struct timespec delay = { delay_ms / 1000, delay_ms % 1000 * 1000000 };
 	nanosleep(&delay, NULL);
@@ -289,11 +309,13 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *p
 static void completed(
 	void *ctx, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode code)
 {
-	struct text *body = *state;
+	struct request *r = *state;
 	(void)ctx, (void)c, (void)code;
-	if (body)
-		free(body->data);
-	free(body);
+	if (!r)
+		return;
+	free(r->path);
+	free(r->body.data);
+	free(r);
 }
 
 static void connected(void *ctx, struct MHD_Connection *c, void **socket,
@@ -337,7 +359,12 @@ static void announce(struct MHD_Daemon *d)
 
 static int usage(int status)
 {
-	fprintf(status ? stderr : stdout, "usage: sink [--tls CERT KEY] [--port N] DIR\n");
+	fputs("usage: sink [--tls CERT KEY] [--port N] DIR\n"
+	      "Writes DIR/port and DIR/requests.jsonl; answers as DIR/script says, lines of\n"
+	      "  PREFIX [times K] [delay MS] ACTION\n"
+	      "  ACTION: status N [header:NAME=VALUE ...] | body TEXT | redirect URL | close | reset |\n"
+	      "          hang | drip MS | endless | garbage\n",
+		status ? stderr : stdout);
 	return status;
 }
 
@@ -351,9 +378,9 @@ static struct MHD_Daemon *start(unsigned port, const char *cert, const char *key
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key }, { MHD_OPTION_END, 0, NULL } };
 	struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
 	return MHD_start_daemon(flags, 0, NULL, NULL, handle, NULL, MHD_OPTION_SOCK_ADDR, &a,
-		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
-		connected, NULL, MHD_OPTION_CONNECTION_LIMIT, 2000u,
-		MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_ARRAY, cert ? tls : none,
+		MHD_OPTION_URI_LOG_CALLBACK, began, NULL, MHD_OPTION_NOTIFY_COMPLETED, completed,
+		NULL, MHD_OPTION_NOTIFY_CONNECTION, connected, NULL, MHD_OPTION_CONNECTION_LIMIT,
+		2000u, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_ARRAY, cert ? tls : none,
 		MHD_OPTION_END);
 }
 

@@ -28,7 +28,7 @@ static char cert_path[64], key_path[64], other_path[64];
 static void certificate(const char *name, char cert[static 64], char key[static 64])
 {
 	char subject[64];
-	char *argv[] = { "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+	const char *const argv[] = { "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
 		"ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", subject, "-addext",
 		"subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert, NULL };
 	posix_spawn_file_actions_t quiet;
@@ -40,7 +40,8 @@ static void certificate(const char *name, char cert[static 64], char key[static 
 	snprintf(key, 64, "%s/%s.key", dir, name);
 	posix_spawn_file_actions_init(&quiet);
 	posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	assert_int_equal(posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ), 0);
+	assert_int_equal(
+		posix_spawnp(&pid, argv[0], &quiet, NULL, (char *const *)argv, environ), 0);
 	posix_spawn_file_actions_destroy(&quiet);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
