@@ -64,19 +64,14 @@ refused_count() {
   value "$MNT/status" refused
 }
 
-# The last entry of errors.
-last_error() {
-  awk '/^[^ ]/ { entry = "" } { entry = entry $0 "\n" } END { printf "%s", entry }' "$MNT/errors"
-}
-
-# explained FILE: the last refusal is about the file, with a caret and a sentence below it.
+# explained FILE TEXT: errors has the text as refused for this file, a caret below it and a sentence.
 explained() {
-  local entry
-  entry=$(last_error)
-  [[ ${entry%%$'\n'*} == *" $1 uid=$EUID pid="* ]] || fail "errors: $entry" || return
-  [ "$(sed -n 2p <<<"$entry")" != '' ] || fail "errors: $entry" || return
-  [[ $(sed -n 3p <<<"$entry") =~ ^\ +\^$ ]] || fail "no caret: $entry" || return
-  [ "$(sed -n 4p <<<"$entry" | wc -w)" -ge 4 ] || fail "no sentence: $entry"
+  FILE=" $1 uid=$EUID pid=" TEXT="    ${2//[^[:print:]]/?}" awk '
+    index($0, ENVIRON["FILE"]) { header = NR }
+    $0 == ENVIRON["TEXT"] && header == NR - 1 { text = NR }
+    /^ +\^$/ && text == NR - 1 { caret = NR }
+    /^    / && NF >= 4 && caret == NR - 1 { found = 1 }
+    END { exit !found }' "$MNT/errors" || fail "nothing about $2 for $1" "$(cat "$MNT/errors")"
 }
 
 # obeys TOOL FILE GOOD SHOWN BAD DEFAULT
@@ -91,7 +86,7 @@ obeys() {
   [ -n "$output" ] || fail "$tool: no word about $bad" || return
   [ "$(cat "$file")" = "$shown" ] || fail "$tool: $2 holds $(cat "$file") after $bad" || return
   [ "$(refused_count)" -gt "$before" ] || fail "$tool: $bad is not counted" || return
-  explained "hooks/h/$2" || return
+  explained "hooks/h/$2" "$bad" || return
 
   # The last write counts, and it may be good again.
   "$tool" "$good" "$file" || fail "$tool: $2 refuses $good after $bad" || return
@@ -110,14 +105,10 @@ rule() {
       with_printf | with_append_unended | with_python) rm "$hook/$file" ;;
     esac
     [ "$(cat "$hook/$file")" = "$default" ] || fail "$1: $file has $(cat "$hook/$file")" || return
-    [ "$(jq -r .name "$STATE/hooks/h.json")" = h ]
   done <<END
 timeout|7s|7s|nonsense|10s
-timeout|2000ms|2s|31s|10s
 event|failed|deployment_request_failed|exploded|
 object|deployment/m/v1|deployment/m/v1|planet/earth|
-include_result|yes|1|maybe|0
-enabled|paused|paused|perhaps|1
 description|two words|two words|a\\001b|
 labels|team:fraud|team:fraud|teamfraud|
 END
@@ -150,3 +141,390 @@ END
 @test 'python' { need python3 && rule with_python; }
 @test 'python without a buffer' { need python3 && rule with_python_unbuffered; }
 @test 'perl' { need perl && rule with_perl; }
+
+# ---- values, whatever writes them
+
+@test 'every setting refuses nonsense with a sentence, and keeps what it had' {
+  local name example file
+  mkdir "$MNT/hooks/h"
+  for_settings take_example
+  for_settings refuse_nonsense
+}
+
+# for_settings FUNCTION: calls it with NAME EXAMPLE DEFAULT as README gives them.
+for_settings() {
+  local name example default count=0
+  while IFS=$'\t' read -r name example default; do
+    "$1" "$name" "$example" "$default" || return
+    count=$((count + 1))
+  done < <(sed -n '/^In hooks.NAME, settings/,/^$/p' "$MNT/README" | awk '
+    /^  [^ ]/ { name = $1 }
+    /e\.g\. echo / { example = $0; sub(/^[^\047]*\047/, "", example); sub(/\047 > .*/, "", example) }
+    / takes / {
+      default = $0
+      if (!sub(/.*; default /, "", default) || default == "empty")
+        default = ""
+      print name "\t" example "\t" default
+    }')
+  [ $count -ge 8 ] || fail "README lists $count settings"
+}
+
+take_example() {
+  put "$2" "$MNT/hooks/h/$1" || fail "$1 refuses its example $2"
+}
+
+refuse_nonsense() {
+  local file=$MNT/hooks/h/$1 old bad
+  old=$(cat "$file")
+  for bad in $'a\001b' $'\377' $'a\nb\001'; do
+    denied 'Invalid argument' put "$bad" "$file" || fail "$1" || return
+    [ "$(cat "$file")" = "$old" ] || fail "$1 holds $(cat "$file")" || return
+  done
+  if [ "$1" != description ]; then
+    denied 'Invalid argument' put nonsense! "$file" || fail "$1" || return
+    explained "hooks/h/$1" nonsense! || return
+  fi
+  [ "$(cat "$file")" = "$old" ] || fail "$1 holds $(cat "$file")"
+}
+
+@test 'rm puts the default of every setting back' {
+  mkdir "$MNT/hooks/h"
+  for_settings take_example
+  for_settings remove
+}
+
+remove() {
+  local file=$MNT/hooks/h/$1
+  [ "$(cat "$file")" != "$3" ] || fail "the example of $1 is its default" || return
+  rm "$file" || fail "rm $1" || return
+  [ "$(cat "$file")" = "$3" ] || fail "$1 has $(cat "$file"), not $3"
+}
+
+@test 'an empty line puts the default of every setting back' {
+  mkdir "$MNT/hooks/h"
+  for_settings take_example
+  empty() {
+    echo >"$MNT/hooks/h/$1"
+    [ "$(cat "$MNT/hooks/h/$1")" = "$3" ] || fail "$1 has $(cat "$MNT/hooks/h/$1"), not $3"
+  }
+  for_settings empty
+}
+
+@test 'what every setting shows can be written back to it' {
+  mkdir "$MNT/hooks/h" "$MNT/hooks/fresh"
+  for_settings take_example
+  write_back() {
+    local hook shown
+    for hook in h fresh; do
+      shown=$(cat "$MNT/hooks/$hook/$1")
+      cat "$MNT/hooks/$hook/$1" >"$HERE/shown"
+      cat "$HERE/shown" >"$MNT/hooks/$hook/$1" || fail "$1 refuses $shown" || return
+      [ "$(cat "$MNT/hooks/$hook/$1")" = "$shown" ] || fail "$1: $(cat "$MNT/hooks/$hook/$1")" ||
+        return
+    done
+  }
+  for_settings write_back
+}
+
+# refuses WORDS FILE BAD…: each is refused so, and the old value stays.
+refuses() {
+  local words=$1 file=$MNT/hooks/h/$2 old bad
+  shift 2
+  old=$(cat "$file")
+  for bad; do
+    denied "$words" put "$bad" "$file" || return
+    [ "$(cat "$file")" = "$old" ] || fail "$file holds $(cat "$file") after $bad" || return
+  done
+}
+
+@test 'limits are kept by the errors that belong to them' {
+  local long
+  make_hook h http://127.0.0.1:1/ failed deployment/m
+  refuses 'out of range' timeout 999ms 31s 0 1h 99999999999999999999
+  refuses 'Invalid argument' timeout -5s 5x 's5' '5 s' 1e3 0x10
+  refuses 'Invalid argument' include_result 2 ja on!
+  refuses 'Invalid argument' enabled 2 pause
+  refuses 'Invalid argument' url ftp://host/ http:// host/path 'http://a b/' http://u:p@host/ \
+    http://host/#fragment http://host:0/ http://host:65536/ http://host:x/ 'http://[::1/' \
+    http://ho!st/
+  refuses 'Invalid argument' event 'failed, exploded' pipeline_request_failed request
+  refuses 'Invalid argument' object deployment deployment/ /m planet/x a/b/c/d
+  refuses 'Invalid argument' labels a :b ' :b' $'a:1\na:2'
+  printf -v long '%0401d' 0
+  refuses 'too long' description "$long"
+  put "${long:1}" "$MNT/hooks/h/description"
+}
+
+@test 'values at their limits, and in all spellings, are taken' {
+  local file value shown
+  mkdir "$MNT/hooks/h"
+  while IFS='|' read -r file value shown; do
+    put "$value" "$MNT/hooks/h/$file" || fail "$file refuses $value"
+    [ "$(paste -sd ' ' "$MNT/hooks/h/$file")" = "$shown" ] ||
+      fail "$file shows $(cat "$MNT/hooks/h/$file") for $value"
+  done <<'END'
+timeout|1s|1s
+timeout|30s|30s
+timeout|1000ms|1s
+timeout|1500ms|1500ms
+timeout|7|7s
+timeout|  8s  |8s
+include_result|true|1
+include_result|NO|0
+include_result|on|1
+include_result|off|0
+enabled|false|0
+enabled|yes|1
+enabled|Paused|paused
+event|request_failed|deployment_request_failed
+event|failed, completed|deployment_request_completed deployment_request_failed
+event|deployment_request_started finished|deployment_request_started deployment_request_finished
+object|pipeline/p|pipeline/p
+event|failed|pipeline_request_failed
+url|HTTP://Host.example:8080|HTTP://Host.example:8080
+url|https://[::1]:1/?a=b&c=%20|https://[::1]:1/?a=b&c=%20
+END
+}
+
+# errno_of FILE BYTES: the name of the error that a write of these bytes gets, or none.
+errno_of() {
+  python3 -c 'import errno, os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_TRUNC)
+try:
+    os.write(fd, eval(sys.argv[2]))
+    os.close(fd)
+    print("none")
+except OSError as e:
+    print(errno.errorcode[e.errno])' "$1" "$2"
+}
+
+@test 'the error of a bad value is that of its write' {
+  make_hook h http://127.0.0.1:1/ failed deployment/m
+  [ "$(errno_of "$MNT/hooks/h/url" 'b"http://host/" + 4990 * b"x" + b"\n"')" = E2BIG ]
+  [ "$(errno_of "$MNT/hooks/h/url" '1000000 * b"x"')" = E2BIG ]
+  [ "$(errno_of "$MNT/hooks/h/description" '401 * b"x" + b"\n"')" = E2BIG ]
+  [ "$(errno_of "$MNT/hooks/h/timeout" 'b"31s\n"')" = ERANGE ]
+  [ "$(errno_of "$MNT/hooks/h/timeout" 'b"x\n"')" = EINVAL ]
+  [ "$(errno_of "$MNT/hooks/h/timeout" 'b"31s"')" = ERANGE ]
+  [ "$(errno_of "$MNT/hooks/h/timeout" 'b"30s"')" = none ]
+  [ "$(cat "$MNT/hooks/h/url")" = http://127.0.0.1:1/ ]
+  [ "$(errno_of "$MNT/hooks/h/url" 'b"http://host/" + 2036 * b"x" + b"\n"')" = none ]
+  [ "$(errno_of "$MNT/hooks/h/url" 'b"http://host/" + 2037 * b"x" + b"\n"')" = E2BIG ]
+}
+
+@test 'a line too many, NUL and a lone CR are refused; CRLF ends a line' {
+  local file=$MNT/hooks/h/timeout bad
+  mkdir "$MNT/hooks/h"
+  put 7s "$file"
+  for bad in '5s\n6s\n' '5s\n6s' '5s\n\n' '\n5s\n' '5s\0' '5s\0\n' '\0' '5\rs\n' '5s\n\0'; do
+    denied 'Invalid argument' write_bytes "$bad" "$file" || fail "$bad"
+    [ "$(cat "$file")" = 7s ] || fail "$(cat "$file") after $bad"
+  done
+  write_bytes '5s\r\n' "$file"
+  [ "$(od -An -c "$file" | tr -d ' ')" = '5s\n' ]
+  write_bytes '6s\r' "$file"
+  [ "$(cat "$file")" = 6s ]
+}
+
+write_bytes() {
+  printf %b "$1" >"$2"
+}
+
+@test 'opening and truncating change nothing' {
+  local file=$MNT/hooks/h/timeout
+  mkdir "$MNT/hooks/h"
+  put 7s "$file"
+  : >"$file"
+  : >>"$file"
+  truncate -s 0 "$file"
+  python3 -c 'import sys; open(sys.argv[1], "w").close()' "$file"
+  printf '' >"$file"
+  [ "$(cat "$file")" = 7s ]
+  run truncate -s 1 "$file"
+  [ "$(cat "$file")" = 7s ]
+}
+
+@test 'a producer that fails does not wipe the value' {
+  local file=$MNT/hooks/h/url
+  make_hook h http://127.0.0.1:1/ failed deployment/m
+  denied '' eval 'false >"$file"'
+  denied '' eval 'jq -r .missing /nonexistent >"$file" 2>&1-'
+  run eval 'false | tee "$file"'
+  [ "$(cat "$file")" = http://127.0.0.1:1/ ]
+}
+
+# session FILE STEP…: file handles a and b of one python, each step like aw:TEXT, ac (close),
+# ap:OFFSET:TEXT (pwrite), at:SIZE (truncate), as (fsync); tells what each gave.
+session() {
+  python3 - "$@" <<'PY'
+import errno, os, sys
+handles = {}
+for step in sys.argv[2:]:
+    who, what, rest = step[0], step[1], step[2:].lstrip(":")
+    try:
+        if who not in handles:
+            handles[who] = os.open(sys.argv[1], os.O_RDWR | (os.O_APPEND if who == "z" else 0))
+        fd = handles[who]
+        if what == "w":
+            os.write(fd, rest.encode().decode("unicode_escape").encode())
+        elif what == "p":
+            offset, text = rest.split(":", 1)
+            os.pwrite(fd, text.encode().decode("unicode_escape").encode(), int(offset))
+        elif what == "t":
+            os.ftruncate(fd, int(rest))
+        elif what == "s":
+            os.fsync(fd)
+        elif what == "r":
+            print(os.pread(fd, 100, 0).decode().strip(), end=" ")
+            continue
+        elif what == "c":
+            del handles[who]
+            os.close(fd)
+        print("ok", end=" ")
+    except OSError as e:
+        print(errno.errorcode[e.errno], end=" ")
+PY
+}
+
+# does RESULTS FILE STEP…
+does() {
+  local want=$1 got
+  shift
+  got=$(session "$@")
+  [ "${got% }" = "$want" ] || fail "$* gave $got"
+}
+
+@test 'a value is written from its start and in one piece after the other' {
+  local file=$MNT/hooks/h/timeout
+  mkdir "$MNT/hooks/h"
+  put 7s "$file"
+  does 'EINVAL' "$file" 'ap:5:1s\n'
+  does 'EINVAL' "$file" 'ap:1:1'
+  does 'ok EINVAL' "$file" 'aw:15' 'ap:9:s\n'
+  [ "$(cat "$file")" = 7s ]
+  does 'ok ok ok ok' "$file" aw:1 aw:5 'aw:s\n' ac
+  [ "$(cat "$file")" = 15s ]
+  denied Invalid eval 'echo 9s | dd of="$file" seek=1 bs=1 conv=notrunc status=none'
+  [ "$(cat "$file")" = 15s ]
+}
+
+@test 'a value ended by a newline counts when its write returns, another at fsync or close' {
+  local file=$MNT/hooks/h/timeout
+  mkdir "$MNT/hooks/h"
+  does 'ok 5s' "$file" 'aw:5s\n' br
+  does 'ok 5s' "$file" aw:6s br
+  [ "$(cat "$file")" = 6s ]
+  does 'ok ok 7s' "$file" aw:7s as br
+  does 'ok ok 8s' "$file" aw:8s ac br
+  does 'ok ok ok 9s' "$file" 'aw:8s\n' at:0 'ap:0:9s\n' br
+}
+
+@test 'what one handle has not finished does not show in another' {
+  local file=$MNT/hooks/h/description
+  mkdir "$MNT/hooks/h"
+  put old "$file"
+  does 'ok old ok first ok second' "$file" 'aw:sec' br 'bw:first\n' cr 'aw:ond\n' dr
+  does 'second ok second third' "$file" ar 'bw:third\n' ar cr
+}
+
+@test 'a good line and then a bad one through the same handle leave the value of before' {
+  local file=$MNT/hooks/h/timeout
+  mkdir "$MNT/hooks/h"
+  put 7s "$file"
+  does 'ok EINVAL' "$file" 'aw:5s\n' 'aw:6s\n'
+  [ "$(cat "$file")" = 7s ]
+  does 'EINVAL EINVAL' "$file" 'aw:x\n' 'aw:6s\n'
+  [ "$(cat "$file")" = 7s ]
+}
+
+@test 'of writers at once one whole value wins' {
+  local file=$MNT/hooks/h/description a b seen i pids=()
+  mkdir "$MNT/hooks/h"
+  printf -v a 'a%.0s' {1..300}
+  printf -v b 'b%.0s' {1..300}
+  put "$a" "$file"
+  writer() {
+    local i
+    for i in {1..30}; do
+      put "$1" "$file" || exit
+    done
+  }
+  writer "$a" 3>&- &
+  pids=($!)
+  writer "$b" 3>&- &
+  pids+=($!)
+  for i in {1..40}; do
+    seen=$(cat "$file")
+    [ "$seen" = "$a" ] || [ "$seen" = "$b" ] || fail "$seen"
+  done
+  wait "${pids[0]}"
+  wait "${pids[1]}"
+  seen=$(cat "$file")
+  [ "$seen" = "$a" ] || [ "$seen" = "$b" ] || fail "$seen"
+}
+
+@test 'mv of a bad file leaves both files as they were' {
+  mkdir "$MNT/hooks/h"
+  put 7s "$MNT/hooks/h/timeout"
+  chmod 640 "$MNT/hooks/h/timeout"
+  denied 'Invalid argument' with_mv nonsense "$MNT/hooks/h/timeout"
+  [ "$(cat "$HERE/new/timeout")" = nonsense ]
+  [ "$(cat "$MNT/hooks/h/timeout")" = 7s ]
+  [ "$(stat -c %a "$MNT/hooks/h/timeout")" = 640 ]
+}
+
+@test 'modes that tools set are kept' {
+  mkdir "$MNT/hooks/h"
+  with_install_600 7s "$MNT/hooks/h/timeout"
+  [ "$(stat -c %a "$MNT/hooks/h/timeout")" = 600 ]
+  with_install_644 7s "$MNT/hooks/h/timeout"
+  [ "$(stat -c %a "$MNT/hooks/h/timeout")" = 644 ]
+  rm "$HERE/new/timeout"
+  (umask 027 && with_mv 8s "$MNT/hooks/h/timeout")
+  [ "$(stat -c %a "$MNT/hooks/h/timeout")" = 640 ]
+  rm "$MNT/hooks/h/timeout"
+  [ "$(stat -c %a "$MNT/hooks/h/timeout")" = 644 ]
+}
+
+@test 'headers follow the same rule' {
+  local tool hook=$MNT/hooks/h
+  mkdir "$hook"
+  for tool in echo printf append cat tee dd cp cp_archive cp_remove install_644 mv tar; do
+    "with_$tool" "value of $tool" "$hook/headers/X-New" || fail "$tool makes none"
+    [ "$(cat "$hook/headers/X-New")" = "value of $tool" ] || fail "$tool"
+    "with_$tool" 'another value' "$hook/headers/X-New" || fail "$tool does not write it"
+    denied '' "with_$tool" $'a\001b' "$hook/headers/X-New" || fail "$tool"
+    [ "$(cat "$hook/headers/X-New")" = 'another value' ] ||
+      fail "$tool leaves $(cat "$hook/headers/X-New")"
+    rm "$hook/headers/X-New"
+  done
+  denied 'Invalid argument' write_bytes 'a\nb\n' "$hook/headers/X-New"
+  denied 'Invalid argument' write_bytes 'a\0b' "$hook/headers/X-New"
+  denied 'too long' put "$(printf '%08193d' 0)" "$hook/headers/X-New"
+  put "$(printf '%08192d' 0)" "$hook/headers/X-New"
+}
+
+@test 'a value that was acknowledged is on disk, and a refused one never was' {
+  make_hook h http://127.0.0.1:1/ failed deployment/m
+  put 7s "$MNT/hooks/h/timeout"
+  denied Invalid put nonsense "$MNT/hooks/h/object"
+  crash
+  [ "$(jq .timeout "$STATE/hooks/h.json")" = 7 ]
+  start_background
+  [ "$(cat "$MNT/hooks/h/timeout")" = 7s ]
+  [ "$(cat "$MNT/hooks/h/object")" = deployment/m ]
+}
+
+@test 'errors keeps the last 32 refusals, each with its time, file, writer, caret and reason' {
+  local i
+  mkdir "$MNT/hooks/h"
+  for i in {1..40}; do
+    put "nonsense$i" "$MNT/hooks/h/timeout" 2>/dev/null || :
+  done
+  [ "$(grep -c '^[^ ]' "$MNT/errors")" -eq 32 ]
+  [[ $(head -n 1 "$MNT/errors") =~ ^20..-..-..T..:..:......Z\ hooks/h/timeout\ uid=$EUID\ pid=[0-9]+\ EINVAL$ ]]
+  grep -qFx '    nonsense9' "$MNT/errors"
+  explained hooks/h/timeout nonsense40
+  denied Invalid put 'failed, exploded' "$MNT/hooks/h/event"
+  [ "$(tail -n 2 "$MNT/errors" | head -n 1)" = "            ^" ]
+}
