@@ -81,16 +81,19 @@ void engine_undone(struct engine *e, int error)
 
 int engine_commit(struct engine *e)
 {
-	if (store_changed(e->store))
+	bool changed = store_changed(e->store);
+	/* A line that the pipe's writer will not see refused is kept before it is forgotten. */
+	(void)journal_sync(e->rejected); /* on an error the lines stay for the next try */
+	if (changed)
 		counters_save(e);
 	int r = store_commit(e->store);
 	if (r) {
 		engine_undone(e, r);
 		return r;
 	}
-	if (e->commit_failing)
+	if (e->commit_failing && changed)
 		log_info("saving works again");
-	e->commit_failing = false;
+	e->commit_failing = e->commit_failing && !changed;
 	e->committed = e->counters;
 	arrivals_announce(e);
 	deliver_conclude(e);
@@ -137,6 +140,7 @@ static void on_mount_table(void *ctx, uint32_t events)
 		return;
 	/* The pipe kept the mount's superblock alive; without it /dev/fuse says ENODEV, which on_fs
 	 * waits for, but not for ever: somebody else may hold it too. */
+	fs_gone(e->fs);
 	pipe_close(e);
 	e->unmount_due_ms = e->now.due_ms + UNMOUNT_MS;
 }
@@ -192,7 +196,6 @@ static int turn(struct engine *e)
 	if (!e->stopping)
 		deliver_start(e);
 	(void)journal_flush(e->log); /* kept for the next turn */
-	(void)journal_flush(e->rejected);
 	return 0;
 }
 
@@ -204,6 +207,7 @@ int engine_run(struct engine *e)
 		if (e->unmount_due_ms && e->now.due_ms >= e->unmount_due_ms)
 			e->unmounted = true;
 	}
+	e->unmount_due_ms = 0;
 	e->stopping = true;
 	pipe_close(e);
 	e->stop_due_ms = e->now.due_ms + (int64_t)e->options->grace_ms;

@@ -188,6 +188,11 @@ static ssize_t events_refused(struct engine *e, struct who who, const char *line
 	return taken ? (ssize_t)taken : -err->code;
 }
 
+static int line_too_long(struct err *err)
+{
+	return err_set(err, E2BIG, ERR_NO_COLUMN, "a line has at most %d bytes", EVENT_LINE_MAX);
+}
+
 ssize_t events_take(void *ctx, struct framing *f, const char *data, size_t len, struct who who)
 {
 	struct engine *e = ctx;
@@ -199,18 +204,27 @@ ssize_t events_take(void *ctx, struct framing *f, const char *data, size_t len, 
 		framing_drop(f); /* or its end would be a line of its own */
 		return events_refused(e, who, NULL, 0, 0, &err);
 	}
+	/* The rest of a line that was too long is no line of its own: what brings it fails, too. */
+	if (framing_skipping(f)) {
+		if (memchr(data, '\n', len))
+			framing_drop(f);
+		(void)line_too_long(&err);
+		return events_refused(e, who, NULL, 0, 0, &err);
+	}
 	int r;
 	while ((r = framing_next(f, data, len, &pos, &line, &line_len)) > 0) {
 		r = line_take(e, line, line_len, who.uid, &bad, &err);
-		if (r && !bad)
+		if (r && !bad) {
+			framing_drop(f);
 			return r; /* the lines before it are undone with it */
+		}
 		if (r)
 			return events_refused(e, who, line, line_len, taken, &err);
 		taken = pos;
 	}
 	if (r) {
-		(void)err_set(
-			&err, -r, ERR_NO_COLUMN, "a line has at most %d bytes", EVENT_LINE_MAX);
+		framing_skip(f);
+		(void)line_too_long(&err);
 		return events_refused(e, who, data + taken, len - taken, taken, &err);
 	}
 	line = framing_rest(f, &line_len);
@@ -340,11 +354,18 @@ static bool pipe_lines(struct engine *e, bool all)
 		const char *end = memchr(line, '\n', left);
 		struct err err = { 0 };
 		bool bad;
-		/* A line beyond the limit is refused piece by piece: there is no end to wait for. */
 		if (!end && !all && left <= EVENT_LINE_MAX)
 			break;
 		if (end)
 			len = (size_t)(end - line);
+		/* A line beyond the limit is kept piece by piece, and no piece of it is taken. */
+		if (p->skipping || len > EVENT_LINE_MAX) {
+			p->skipping = !end;
+			(void)line_too_long(&err);
+			pipe_rejected(e, line, len, &err);
+			p->taken += len + (end ? 1 : 0);
+			continue;
+		}
 		if (backlog_full(e, len, &err))
 			return false;
 		int r = line_take(e, line, len, 0, &bad, &err);
@@ -364,15 +385,15 @@ static void pipe_pause(struct engine *e)
 	e->pipe.retry_due_ms = e->now.due_ms + PIPE_PAUSE_MS;
 }
 
-/* -EAGAIN: there is nothing more; -EBUSY: what is there cannot be taken now. */
-static int pipe_read(struct engine *e)
+/* Moves what is in the pipe to p->bytes; false: it is empty. */
+static bool pipe_fill(struct pipe_intake *p)
 {
 	static char chunk[PIPE_READ];
-	ssize_t n = read(e->pipe.fd, chunk, sizeof(chunk));
+	ssize_t n = read(p->fd, chunk, sizeof(chunk));
 	if (n <= 0)
-		return -EAGAIN;
-	buf_add(&e->pipe.bytes, chunk, (size_t)n);
-	return pipe_lines(e, false) ? 0 : -EBUSY;
+		return false;
+	buf_add(&p->bytes, chunk, (size_t)n);
+	return true;
 }
 
 static void on_pipe(void *ctx, uint32_t events)
@@ -380,7 +401,7 @@ static void on_pipe(void *ctx, uint32_t events)
 	struct engine *e = ctx;
 	(void)events;
 	e->now = loop_now(e->loop);
-	if (pipe_read(e) == -EBUSY)
+	if (pipe_fill(&e->pipe) && !pipe_lines(e, false))
 		pipe_pause(e);
 }
 
@@ -411,21 +432,35 @@ void pipe_committed(struct engine *e, bool ok)
 	p->taken = 0;
 }
 
+/* What cannot be taken any more goes to rejected.jsonl, the rest of the pipe with it. */
+static void pipe_reject_rest(struct engine *e)
+{
+	struct pipe_intake *p = &e->pipe;
+	struct err err = { 0 };
+	(void)err_set(&err, ESHUTDOWN, ERR_NO_COLUMN, "webhookfs stopped before it could be saved");
+	do {
+		while (p->bytes.len) {
+			const char *end = memchr(p->bytes.data, '\n', p->bytes.len);
+			size_t len = end ? (size_t)(end - p->bytes.data) : p->bytes.len;
+			pipe_rejected(e, p->bytes.data, len, &err);
+			buf_consume(&p->bytes, end ? len + 1 : len);
+		}
+	} while (pipe_fill(p));
+}
+
 /* What was in the pipe when we were told to stop was written before: it is taken, if it can be. */
 static void pipe_drain(struct engine *e)
 {
 	struct pipe_intake *p = &e->pipe;
-	int r;
-	do
-		r = pipe_read(e);
-	while (!r && !engine_commit(e));
-	if (r == -EAGAIN && pipe_lines(e, true))
-		(void)engine_commit(e); /* what it undoes is still in bytes */
-	struct err err;
-	(void)err_set(
-		&err, ESHUTDOWN, ERR_NO_COLUMN, "webhookfs stopped before this could be saved");
-	if (p->bytes.len)
-		pipe_rejected(e, p->bytes.data, p->bytes.len, &err);
+	bool good = true;
+	while (good && pipe_fill(p))
+		good = pipe_lines(e, false) && !engine_commit(e);
+	if (good)
+		good = pipe_lines(e, true);
+	/* What is committed now is not rejected as well. */
+	(void)engine_commit(e);
+	if (p->bytes.len || !good)
+		pipe_reject_rest(e);
 }
 
 void pipe_close(struct engine *e)

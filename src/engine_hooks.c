@@ -92,6 +92,10 @@ static int save(struct engine *e, const struct hook *h, struct err *err)
 	if (!r)
 		r = confdir_save(e->confdir, h->name, json.data, json.len);
 	buf_release(&json);
+	if (r == -E2BIG)
+		return err_set(err, E2BIG, ERR_NO_COLUMN,
+			"all of a hook's values together have at most %d bytes as JSON",
+			HOOK_JSON_MAX);
 	if (r)
 		return err_set(err, r == -ENOSPC || r == -EDQUOT ? ENOSPC : EIO, ERR_NO_COLUMN,
 			"cannot save hooks/%s.json in the state directory: %s", h->name,

@@ -107,6 +107,7 @@ struct counters {
 struct pipe_intake {
 	int fd; /* -1: none */
 	bool opening, watched;
+	bool skipping; /* the rest of a line that was too long */
 	struct fifo_opening child;
 	struct buf bytes;
 	size_t taken;         /* of bytes: lines in the open transaction */

@@ -13,6 +13,7 @@
 #include "util/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,6 @@ static int serve(struct options *o, int ready, struct err *err)
 	if (!r)
 		r = engine_attach(engine, fs, err);
 	if (!r) {
-		hide_memory(true);
 		startup_ready(ready);
 		if (ready >= 0)
 			log_to_syslog();
@@ -59,6 +59,7 @@ static int run(struct options *o, struct err *err)
 	int lock, ready = -1;
 	char *mountpoint;
 	umask(077);
+	hide_memory(true);
 	int r = startup_mountpoint(o->mountpoint, err, &mountpoint);
 	if (r)
 		return r;
@@ -81,6 +82,12 @@ int main(int argc, char **argv)
 	struct options o;
 	struct err err = { 0 };
 	struct buf text = BUF(65536);
+	/* Whatever is closed of 0 to 2 must not become a file of ours. */
+	int fd;
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		;
+	if (fd > STDERR_FILENO)
+		close(fd);
 	log_init(LOG_LEVEL_INFO);
 	hook_json_init();
 	int r = options_parse(&o, argc, argv, &err), status = 0;

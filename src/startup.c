@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <mntent.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,11 @@ int startup_state_dir(const char *path, const char *mountpoint, struct err *err,
 		r = err_set(err, EINVAL, ERR_NO_COLUMN,
 			"the state directory %s is under the mount point %s, which would hide it",
 			real, mountpoint);
+	else if (st.st_uid != geteuid())
+		r = err_set(err, EPERM, ERR_NO_COLUMN,
+			"the state directory %s belongs to uid %u, who could read the secrets in it: chown "
+			"it, or take another",
+			path, st.st_uid);
 	else if (st.st_mode & 077)
 		r = err_set(err, EPERM, ERR_NO_COLUMN,
 			"others can read the state directory %s, and it holds secrets: chmod 700 %s",
@@ -101,12 +107,28 @@ int startup_state_dir(const char *path, const char *mountpoint, struct err *err,
 
 /* ---- the mount point */
 
+/* What the kernel's table says is mounted there last. */
+static bool is_webhookfs(const char *path)
+{
+	FILE *table = setmntent("/proc/self/mounts", "re");
+	struct mntent *m;
+	bool ours = false;
+	while (table && (m = getmntent(table)))
+		if (!strcmp(m->mnt_dir, path))
+			ours = !strcmp(m->mnt_type, "fuse.webhookfs");
+	if (table)
+		endmntent(table);
+	return ours;
+}
+
+/* Only what a crashed webhookfs left; somebody else's dead mount is for its owner to take off. */
 static void detach_dead(const char *path)
 {
 	/* Several may lie on each other. A plain user's mount is taken off by its helper. */
 	for (int i = 0; i < 16; i++) {
 		struct stat st;
-		if (!stat(path, &st) || (errno != ENOTCONN && errno != ECONNABORTED))
+		if (!stat(path, &st) || (errno != ENOTCONN && errno != ECONNABORTED) ||
+			!is_webhookfs(path))
 			return;
 		if (!umount2(path, MNT_DETACH))
 			continue;

@@ -17,14 +17,28 @@ struct change {
 	size_t len;
 	mode_t mode;
 	uint32_t uid, gid;
+	bool made;        /* the value comes from who made the file */
 	bool young;       /* as for hook_chmod */
 	bool protected;   /* a header's, put back with its value */
 	const char *name; /* a header's new name */
 };
 
-void edit_init(struct edit *e, size_t max)
+static const struct hook_file *file_of(const struct node *n)
 {
-	*e = (struct edit){ .text = BUF_SECRET(max) };
+	struct buf name = BUF(HEADER_NAME_MAX + 16);
+	tree_hook_file(n, &name);
+	const struct hook_file *f = n->hook ? hook_file_find(n->hook, buf_str(&name)) : NULL;
+	buf_release(&name);
+	return f;
+}
+
+void edit_init(struct edit *e, const struct node *n, size_t max, bool made)
+{
+	const struct hook_file *f = file_of(n);
+	*e = (struct edit){ .text = BUF_SECRET(max),
+		.made = made,
+		.born = f ? f->born : 0,
+		.written = f ? f->written : 0 };
 }
 
 void edit_release(struct edit *e)
@@ -79,11 +93,22 @@ size_t edit_text_len(const struct edit *e)
 	return len;
 }
 
-static void stamp(struct hook *clone, const struct change *c)
+bool edit_young(const struct node *n)
+{
+	const struct hook_file *f = file_of(n);
+	return f && f->young;
+}
+
+/* NULL: the hook's list of files is full, and this one is told by its defaults. */
+static struct hook_file *stamp(struct hook *clone, const struct change *c)
 {
 	struct hook_file *f = hook_file_get(clone, c->file);
-	if (f)
-		f->mtime_ms = c->tree->backend.now_ms(c->tree->backend.ctx);
+	if (!f)
+		return NULL;
+	f->mtime_ms = c->tree->backend.now_ms(c->tree->backend.ctx);
+	f->written = ++clone->serial;
+	f->young = c->made;
+	return f;
 }
 
 static int change_value(struct hook *clone, void *arg, struct err *err)
@@ -99,7 +124,7 @@ static int change_value(struct hook *clone, void *arg, struct err *err)
 		r = hook_header_store(clone, hd, c->text, c->len, err);
 	}
 	if (!r)
-		stamp(clone, c);
+		(void)stamp(clone, c);
 	return r;
 }
 
@@ -182,6 +207,7 @@ static void roll_back(struct edit *e, const struct tree *t, const struct node *n
 	c->len = e->before.text.len;
 	c->mode = e->before.mode;
 	c->protected = e->before.protected;
+	c->made = false; /* an old value is not its maker's to open up */
 	/* It was good before; if it cannot be saved now, what is there stays. */
 	(void)t->backend.hook_change(t->backend.ctx, n->hook->id, change_back, c, NULL);
 }
@@ -191,8 +217,15 @@ int edit_judge(
 {
 	if (e->poisoned || !e->text.len || (flush && !e->pending))
 		return 0;
+	const struct hook_file *was = file_of(n);
+	if (n->header && e->born != (was ? was->born : 0)) {
+		e->poisoned = true;
+		return err_set(err, ESTALE, ERR_NO_COLUMN,
+			"the header that this was opened for was removed");
+	}
 	struct buf file = BUF(HEADER_NAME_MAX + 16);
 	struct change c = change_of(t, n, &file);
+	c.made = e->made;
 	c.text = e->text.data;
 	c.len = edit_text_len(e);
 	bool commit = flush || edit_ended(e);
@@ -204,12 +237,17 @@ int edit_judge(
 			before_take(&e->before, n);
 		r = t->backend.hook_change(t->backend.ctx, n->hook->id, change_value, &c, err);
 	}
+	struct node now;
+	bool there = tree_node(t, n->ino, &now) == 0;
+	const struct hook_file *f = there ? file_of(&now) : NULL;
 	if (r) {
 		e->poisoned = true;
-		if (e->before.known)
-			roll_back(e, t, n, &c);
+		/* Another's value that came in between stays. */
+		if (e->before.known && e->written == (f ? f->written : 0))
+			roll_back(e, t, &now, &c);
 	} else if (commit) {
 		e->committed_len = e->text.len;
+		e->written = f ? f->written : 0;
 	}
 	e->pending = !r && !commit;
 	buf_release(&file);
@@ -239,7 +277,7 @@ static int change_remove(struct hook *clone, void *arg, struct err *err)
 		if (!r && f)
 			f->mode = HOOK_MODE_UNSET;
 		if (!r)
-			stamp(clone, c);
+			(void)stamp(clone, c);
 		return r;
 	}
 	struct header *hd = hook_header_slot(clone, c->slot);
@@ -311,6 +349,11 @@ static int change_header_make(struct hook *clone, void *arg, struct err *err)
 	r = hook_header_add(clone, c->name, protected, err, &hd);
 	if (r)
 		return r;
+	struct hook_file *f = stamp(clone, c);
+	if (f)
+		f->born = ++clone->serial;
+	if (f && !protected && (c->mode & 0666) != 0644)
+		f->mode = c->mode & 0666;
 	/* Its maker owns it; where that is the hook's owner anyway, there is nothing to keep. */
 	struct change owner = *c;
 	owner.mode = HOOK_MODE_UNSET;
@@ -318,10 +361,16 @@ static int change_header_make(struct hook *clone, void *arg, struct err *err)
 		owner.uid = HOOK_OWNER_UNSET;
 	if (c->gid == (clone->gid == HOOK_OWNER_UNSET ? c->tree->gid : clone->gid))
 		owner.gid = HOOK_OWNER_UNSET;
-	r = change_attributes(clone, &owner, err);
-	if (!r)
-		stamp(clone, c);
-	return r;
+	return change_attributes(clone, &owner, err);
+}
+
+static const struct hook_file *header_file_of(const struct hook *h, const char *name)
+{
+	struct buf file = BUF(HEADER_NAME_MAX + 16);
+	buf_addf(&file, "headers/%s", name);
+	const struct hook_file *f = hook_file_find(h, buf_str(&file));
+	buf_release(&file);
+	return f;
 }
 
 static int change_header_rename(struct hook *clone, void *arg, struct err *err)
@@ -337,14 +386,27 @@ static int change_header_rename(struct hook *clone, void *arg, struct err *err)
 	to = hook_header_find(clone, c->name);
 	if (to && to != from)
 		hook_header_remove(clone, to);
-	/* Adding may move the array: the value is carried over by hand, and `from` looked up again. */
+	/* Adding may move the array: what the header has is carried over by hand, and it is looked up
+	 * again. */
 	from = hook_header_slot(clone, c->slot);
+	const struct hook_file *old = header_file_of(clone, from->name);
+	struct hook_file kept = old ? *old
+				    : (struct hook_file){ .mode = HOOK_MODE_UNSET,
+					      .uid = HOOK_OWNER_UNSET,
+					      .gid = HOOK_OWNER_UNSET };
 	char *value = from->value;
 	from->value = NULL;
 	hook_header_remove(clone, from);
 	r = hook_header_add(clone, c->name, protected, err, &to);
 	if (!r && value)
 		r = hook_header_store(clone, to, value, strlen(value), err);
+	struct hook_file *f = r ? NULL : stamp(clone, c);
+	if (f) {
+		f->born = ++clone->serial;
+		f->mode = to->protected ? f->mode : kept.mode;
+		f->uid = kept.uid;
+		f->gid = kept.gid;
+	}
 	if (value) {
 		explicit_bzero(value, strlen(value));
 		free(value);

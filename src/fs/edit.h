@@ -36,10 +36,14 @@ struct edit {
 	bool pending;           /* text is good but not yet committed */
 	bool poisoned;          /* a write was bad: nothing more through this handle */
 	uint64_t committed_len; /* what was written for the last commit, in bytes */
-	struct before before;   /* this handle's first commit, or the rm before its creation */
+	uint64_t born; /* of the file, as in struct hook_file: a header's slot may be reused */
+	uint64_t
+		written; /* of the value that this handle may roll back: its own, or what it found */
+	bool made;       /* its open made the file */
+	struct before before; /* this handle's first commit, or the rm before its creation */
 };
 
-void edit_init(struct edit *e, size_t max);
+void edit_init(struct edit *e, const struct node *n, size_t max, bool made);
 void edit_release(struct edit *e);
 
 /* Puts bytes in their place: -EINVAL for a gap, -E2BIG. The text is then judged by edit_judge. */
@@ -61,6 +65,8 @@ void before_release(struct before *b);
 
 /* rm: a setting goes to its default, a header goes; -EPERM elsewhere, but 0 for the other files of a
  * hook, so that rm -r works. */
+/* True while the file holds what its maker wrote: its mode may still be opened up. */
+bool edit_young(const struct node *n);
 int edit_unlink(const struct tree *t, const struct node *n, struct err *err);
 /* Each may be HOOK_MODE_UNSET or HOOK_OWNER_UNSET: unchanged. `young` as for hook_chmod. */
 int edit_attributes(const struct tree *t, const struct node *n, mode_t mode, uint32_t uid,

@@ -28,7 +28,7 @@ const struct file_row files_hook[] = {
 			"One file a request header; one that only its owner may read is protected.",
 		.example = "(umask 077; echo 'Token 123' > headers/Authorization)" },
 	{ .name = "test",
-		.mode = 0644,
+		.mode = 0600, /* a receiver may echo what it was sent */
 		.live = true,
 		.tests = true,
 		.show = show_test,

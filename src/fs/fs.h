@@ -25,5 +25,7 @@ int fs_receive(struct fs *fs, unsigned limit);
 /* Answers all writers that were held for a commit: with success, or all with this negative errno. */
 void fs_answer(struct fs *fs, int error);
 void fs_test_done(struct fs *fs, uint64_t token, int error);
+/* Somebody else has unmounted it: what is at the mount point now is not ours to unmount. */
+void fs_gone(struct fs *fs);
 /* Unmounts (if somebody else has not) and frees; requests still held fail with ESHUTDOWN. */
 void fs_unmount(struct fs *fs);

@@ -43,9 +43,9 @@ void refuse(fuse_req_t req, fuse_ino_t ino, const char *name, const char *text, 
 		tree_path(&n, &path);
 		if (name)
 			buf_addf(&path, "%s%s", path.len ? "/" : "", name);
-		bool secret = !name && tree_is_secret(&n);
-		t->backend.refused(t->backend.ctx, buf_str(&path), who_of(req),
-			secret ? NULL : text, len < REFUSED_TEXT_MAX ? len : REFUSED_TEXT_MAX, err);
+		bool shown = text && !name && tree_is_quotable(&n, text, len);
+		t->backend.refused(t->backend.ctx, buf_str(&path), who_of(req), shown ? text : NULL,
+			len < REFUSED_TEXT_MAX ? len : REFUSED_TEXT_MAX, err);
 		buf_release(&path);
 	}
 	fuse_reply_err(req, -r);
@@ -83,7 +83,8 @@ void reply_entry(fuse_req_t req, const struct node *n)
 	fuse_reply_entry(req, &e);
 }
 
-void hold(struct held **list, fuse_req_t req, size_t size, bool flush, uint64_t token)
+void hold(struct held **list, fuse_req_t req, struct handle *handle, size_t size, bool flush,
+	uint64_t token)
 {
 	struct held *h = malloc(sizeof(*h));
 	if (!h) {
@@ -92,6 +93,7 @@ void hold(struct held **list, fuse_req_t req, size_t size, bool flush, uint64_t 
 		return;
 	}
 	*h = (struct held){ .req = req,
+		.handle = handle,
 		.size = size,
 		.flush = flush,
 		.token = token,
@@ -162,8 +164,10 @@ static void keep_message(enum fuse_log_level level, const char *fmt, va_list arg
 static int session_make(struct fs *fs, const char *source, const char *options, bool debug)
 {
 	struct buf all = BUF(8192);
-	buf_addf(&all, "default_permissions,subtype=webhookfs,fsname=%s%s%s", source,
-		*options ? "," : "", options);
+	buf_adds(&all, "default_permissions,subtype=webhookfs,fsname=");
+	for (; *source; source++)
+		buf_addf(&all, "%s%c", *source == ',' || *source == '\\' ? "\\" : "", *source);
+	buf_addf(&all, "%s%s", *options ? "," : "", options);
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	int r = buf_error(&all);
 	if (!r &&
@@ -207,6 +211,11 @@ int fs_mount(const struct tree *tree, const char *source, const char *mountpoint
 	return 0;
 }
 
+void fs_gone(struct fs *fs)
+{
+	fs->gone = true;
+}
+
 int fs_fd(const struct fs *fs)
 {
 	return fuse_session_fd(fs->session);
@@ -241,6 +250,9 @@ void fs_answer(struct fs *fs, int error)
 	while (order) {
 		struct held *h = order;
 		order = h->next;
+		/* What was begun behind the lines that are undone is no line of its own. */
+		if (error)
+			framing_drop(&h->handle->framing);
 		held_answer(h, error);
 	}
 }
@@ -265,8 +277,11 @@ void fs_unmount(struct fs *fs)
 	fs_answer(fs, -ESHUTDOWN);
 	while (fs->for_test)
 		fs_test_done(fs, fs->for_test->token, -ESHUTDOWN);
+	while (fs->handles)
+		close_handle(fs, fs->handles, (struct who){ 0 });
 	if (fs->session) {
-		fuse_session_unmount(fs->session);
+		if (!fs->gone)
+			fuse_session_unmount(fs->session);
 		fuse_session_destroy(fs->session);
 	}
 	hidden_release(&fs->hidden);

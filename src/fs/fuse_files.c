@@ -72,18 +72,29 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 
 /* ---- files */
 
+void close_handle(struct fs *fs, struct handle *h, struct who who)
+{
+	struct handle **p = &fs->handles;
+	while (*p != h)
+		p = &(*p)->next;
+	*p = h->next;
+	handle_close(h, fs->tree, who);
+}
+
 void reply_open(
 	fuse_req_t req, const struct node *n, struct fuse_file_info *fi, struct before *before)
 {
 	struct fs *fs = fs_of(req);
 	struct handle *h;
-	int r = handle_open(fs->tree, n, fi->flags, &h);
+	int r = handle_open(fs->tree, n, fi->flags, before != NULL, &h);
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
 	}
 	fi->fh = (uint64_t)(uintptr_t)h;
 	fi->direct_io = 1;
+	h->next = fs->handles;
+	fs->handles = h;
 	if (before) {
 		before_move(&h->edit.before, before);
 		struct fuse_entry_param e = entry_of(fs, n);
@@ -93,7 +104,7 @@ void reply_open(
 	}
 	/* The caller was interrupted: no release will come. */
 	if (r == -ENOENT)
-		handle_close(h, fs->tree, who_of(req));
+		close_handle(fs, h, who_of(req));
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -137,13 +148,14 @@ static void op_interrupted(fuse_req_t req, void *data)
 }
 
 /* Answers what has been done: now, with the commit, or with the test's end. */
-static void reply_done(fuse_req_t req, const struct answer *a, size_t size, bool flush)
+static void reply_done(
+	fuse_req_t req, struct handle *h, const struct answer *a, size_t size, bool flush)
 {
 	struct fs *fs = fs_of(req);
 	if (a->when == ANSWER_COMMITTED) {
-		hold(&fs->for_commit, req, size, flush, 0);
+		hold(&fs->for_commit, req, h, size, flush, 0);
 	} else if (a->when == ANSWER_TESTED) {
-		hold(&fs->for_test, req, size, flush, a->token);
+		hold(&fs->for_test, req, h, size, flush, a->token);
 		fuse_req_interrupt_func(req, op_interrupted, fs);
 	} else if (flush) {
 		fuse_reply_err(req, 0);
@@ -158,14 +170,17 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	struct node n;
 	struct answer answer;
 	struct err err = { 0 };
+	struct handle *h = handle_of(fi);
 	if (!node_of(req, ino, &n))
 		return;
-	ssize_t taken = handle_write(handle_of(fi), fs_of(req)->tree, &n, data, size, (uint64_t)off,
-		who_of(req), &answer, &err);
+	h->writer = fi->lock_owner;
+	hidden_seen(&fs_of(req)->hidden, ino, who_of(req).pid);
+	ssize_t taken = handle_write(
+		h, fs_of(req)->tree, &n, data, size, (uint64_t)off, who_of(req), &answer, &err);
 	if (taken < 0)
 		refuse(req, ino, NULL, data, size, (int)taken, &err);
 	else
-		reply_done(req, &answer, (size_t)taken, false);
+		reply_done(req, h, &answer, (size_t)taken, false);
 }
 
 static void flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -183,23 +198,39 @@ static void flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (r)
 		refuse(req, ino, NULL, buf_str(&h->edit.text), h->edit.text.len, r, &err);
 	else
-		reply_done(req, &answer, 0, true);
+		reply_done(req, h, &answer, 0, true);
 }
 
+/* Every process that closes its copy of the file is heard here. What another has begun is not its to
+ * end: a shell's child that ends must not tear its parent's line. */
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	flush(req, ino, fi);
+	const struct handle *h = handle_of(fi);
+	if (h && h->writer == fi->lock_owner)
+		flush(req, ino, fi);
+	else
+		fuse_reply_err(req, 0);
 }
 
+/* Every line that was taken is on disk; one that is begun is not finished by fsync. */
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	(void)datasync;
-	flush(req, ino, fi);
+	if (handle_of(fi) && handle_of(fi)->nature == FILE_EVENTS)
+		fuse_reply_err(req, 0);
+	else
+		flush(req, ino, fi);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino;
-	handle_close(handle_of(fi), fs_of(req)->tree, who_of(req));
+	struct fs *fs = fs_of(req);
+	struct handle *h = handle_of(fi);
+	struct node n;
+	struct answer answer;
+	/* The writer died without closing: nobody hears an error any more. */
+	if (!h->tests && tree_node(fs->tree, ino, &n) == 0)
+		(void)handle_flush(h, fs->tree, &n, who_of(req), &answer, NULL);
+	close_handle(fs, h, who_of(req));
 	fuse_reply_err(req, 0);
 }

@@ -22,6 +22,7 @@ struct held {
 	size_t size;    /* bytes to acknowledge; 0 with `flush` */
 	uint64_t token; /* of the test */
 	bool flush;
+	struct handle *handle;
 	struct fs *fs;
 	struct held *next;
 };
@@ -34,7 +35,9 @@ struct fs {
 	struct hidden hidden;
 	struct held *for_commit;
 	struct held *for_test;
-	char *scratch; /* log reads */
+	struct handle *handles; /* all open files */
+	bool gone;              /* somebody else has unmounted it */
+	char *scratch;          /* log reads */
 	size_t scratch_size;
 };
 
@@ -59,8 +62,10 @@ void reply_open(
 	fuse_req_t req, const struct node *n, struct fuse_file_info *fi, struct before *before);
 struct handle *handle_of(const struct fuse_file_info *fi);
 
-void hold(struct held **list, fuse_req_t req, size_t size, bool flush, uint64_t token);
+void hold(struct held **list, fuse_req_t req, struct handle *handle, size_t size, bool flush,
+	uint64_t token);
 void held_answer(struct held *h, int error);
+void close_handle(struct fs *fs, struct handle *h, struct who who);
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -3,7 +3,10 @@
  */
 #include "fs/fuse_internal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+
+#define TIME_MAX_S (INT64_C(1) << 40) /* some 35,000 years: in ms it still fits */
 
 /* ---- changing */
 
@@ -17,9 +20,10 @@ static int set_times(const struct fs *fs, const struct node *n, const struct sta
 	buf_release(&file);
 	if (!f)
 		return -ENOMEM;
-	f->mtime_ms = to_set & FUSE_SET_ATTR_MTIME_NOW
-		? now_of(fs)
-		: st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+	int64_t s = st->st_mtim.tv_sec;
+	s = s > TIME_MAX_S ? TIME_MAX_S : s < -TIME_MAX_S ? -TIME_MAX_S : s;
+	f->mtime_ms = to_set & FUSE_SET_ATTR_MTIME_NOW ? now_of(fs)
+						       : s * 1000 + st->st_mtim.tv_nsec / 1000000;
 	return 0;
 }
 
@@ -40,7 +44,9 @@ void op_setattr(
 			to_set & FUSE_SET_ATTR_MODE ? st->st_mode & 07777 : HOOK_MODE_UNSET,
 			to_set & FUSE_SET_ATTR_UID ? st->st_uid : HOOK_OWNER_UNSET,
 			to_set & FUSE_SET_ATTR_GID ? st->st_gid : HOOK_OWNER_UNSET,
-			hidden_young(&fs->hidden, ino, who_of(req).pid, now_of(fs)), &err);
+			edit_young(&n) &&
+				hidden_young(&fs->hidden, ino, who_of(req).pid, now_of(fs)),
+			&err);
 	/* A change of the hook has put another in its place. */
 	if (!r && !(r = tree_node(fs->tree, ino, &n)))
 		r = set_times(fs, &n, st, to_set);
@@ -106,6 +112,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct before before = { 0 };
 	if (!entry_find(req, parent, name, &dir, &n))
 		return;
+	uint64_t ino = n.ino;
 	if (n.setting || n.header)
 		before_take(&before, &n);
 	int r = edit_unlink(fs->tree, &n, &err);
@@ -114,7 +121,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 		refuse(req, parent, name, NULL, 0, r, &err);
 		return;
 	}
-	hidden_add(&fs->hidden, parent, name, who_of(req).pid, &before, now_of(fs));
+	hidden_add(&fs->hidden, parent, name, who_of(req).pid, ino, &before, now_of(fs));
 	fuse_reply_err(req, 0);
 }
 
@@ -126,13 +133,17 @@ static int create_setting(struct fs *fs, const struct node *n, mode_t mode, stru
 }
 
 /* A name that was there, hidden from its remover, is made again; a header may be new. */
-static int create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+static int create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, bool exclusive,
 	const struct node *dir, struct node *n, struct err *err)
 {
 	struct fs *fs = fs_of(req);
 	struct node now;
 	int r;
-	if (tree_lookup(fs->tree, dir, name, n) == 0)
+	bool there = tree_lookup(fs->tree, dir, name, n) == 0;
+	if (there && exclusive &&
+		!hidden_has(&fs->hidden, parent, name, who_of(req).pid, now_of(fs)))
+		return -EEXIST;
+	if (there)
 		r = create_setting(fs, n, mode, err);
 	else if (tree_is_headers(dir))
 		r = edit_header_make(fs->tree, dir, name, mode, who_of(req), err);
@@ -158,11 +169,12 @@ void op_create(
 	struct before before = { 0 };
 	if (!node_of(req, parent, &dir))
 		return;
-	int r = create(req, parent, name, mode & 0777, &dir, &n, &err);
+	int r = create(req, parent, name, mode & 0777, fi->flags & O_EXCL, &dir, &n, &err);
 	if (r) {
 		refuse(req, parent, name, NULL, 0, r, &err);
 		return;
 	}
+	hidden_seen(&fs->hidden, n.ino, who_of(req).pid);
 	hidden_made(&fs->hidden, parent, name, who_of(req).pid, n.ino, &before, now_of(fs));
 	reply_open(req, &n, fi, &before);
 	before_release(&before);

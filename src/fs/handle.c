@@ -14,7 +14,8 @@ static bool reads(int flags)
 	return (flags & O_ACCMODE) != O_WRONLY;
 }
 
-int handle_open(const struct tree *t, const struct node *n, int flags, struct handle **out)
+int handle_open(
+	const struct tree *t, const struct node *n, int flags, bool made, struct handle **out)
 {
 	enum file_nature nature = n->row ? n->row->nature : FILE_PLAIN;
 	/* The mode bits do not stop root. */
@@ -32,7 +33,7 @@ int handle_open(const struct tree *t, const struct node *n, int flags, struct ha
 	h->nonblock = flags & O_NONBLOCK;
 	h->append = flags & O_APPEND;
 	h->shown = (struct buf)BUF(SHOWN_MAX);
-	edit_init(&h->edit, h->tests ? EVENT_LINE_MAX : EDIT_TEXT_MAX);
+	edit_init(&h->edit, n, h->tests ? EVENT_LINE_MAX : EDIT_TEXT_MAX, made);
 	framing_init(&h->framing, EVENT_LINE_MAX);
 	if (reads(flags) && nature == FILE_PLAIN)
 		tree_show(t, n, &h->shown);

@@ -29,13 +29,16 @@ struct handle {
 	bool tests;    /* writes start a test */
 	bool nonblock; /* which then is not waited for */
 	bool append;
-	struct buf shown; /* what reads see: the file as it was at open */
+	uint64_t writer;     /* the process that wrote last, by the kernel's lock owner; 0: none */
+	struct handle *next; /* of the mount's open ones */
+	struct buf shown;    /* what reads see: the file as it was at open */
 	struct edit edit;
 	struct framing framing;
 };
 
-/* -EACCES for what the file's nature does not allow. */
-int handle_open(const struct tree *t, const struct node *n, int flags, struct handle **out);
+/* `made`: by this very open. -EACCES for what the file's nature does not allow. */
+int handle_open(
+	const struct tree *t, const struct node *n, int flags, bool made, struct handle **out);
 /* Takes a begun last line whose writer never flushed; then frees. */
 void handle_close(struct handle *h, const struct tree *t, struct who who);
 

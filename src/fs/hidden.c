@@ -33,15 +33,26 @@ static struct hidden_name *hidden_new(
 	n->dir = dir;
 	n->pid = pid;
 	n->until_ms = now_ms + HIDDEN_MS;
-	n->made = 0;
+	n->made = false;
 	snprintf(n->name, sizeof(n->name), "%s", name);
 	return n;
 }
 
-void hidden_add(struct hidden *h, uint64_t dir, const char *name, int32_t pid,
+void hidden_add(struct hidden *h, uint64_t dir, const char *name, int32_t pid, uint64_t ino,
 	struct before *before, int64_t now_ms)
 {
-	before_move(&hidden_new(h, dir, name, pid, now_ms)->before, before);
+	struct hidden_name *n = hidden_new(h, dir, name, pid, now_ms);
+	n->ino = ino;
+	before_move(&n->before, before);
+}
+
+void hidden_seen(struct hidden *h, uint64_t ino, int32_t pid)
+{
+	for (unsigned i = 0; i < HIDDEN_MAX; i++) {
+		struct hidden_name *n = &h->names[i];
+		if (n->dir && n->ino == ino && n->pid != pid)
+			hidden_forget(n);
+	}
 }
 
 bool hidden_has(const struct hidden *h, uint64_t dir, const char *name, int32_t pid, int64_t now_ms)
@@ -55,14 +66,15 @@ void hidden_made(struct hidden *h, uint64_t dir, const char *name, int32_t pid, 
 {
 	struct hidden_name *n = hidden_new(h, dir, name, pid, now_ms);
 	before_move(before, &n->before);
-	n->made = ino;
+	n->ino = ino;
+	n->made = true;
 }
 
 bool hidden_young(const struct hidden *h, uint64_t ino, int32_t pid, int64_t now_ms)
 {
 	for (unsigned i = 0; i < HIDDEN_MAX; i++) {
 		const struct hidden_name *n = &h->names[i];
-		if (n->dir && n->made == ino && n->pid == pid && n->until_ms > now_ms)
+		if (n->dir && n->made && n->ino == ino && n->pid == pid && n->until_ms > now_ms)
 			return true;
 	}
 	return false;

@@ -10,6 +10,7 @@
  */
 #include "fs/edit.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HIDDEN_MAX 64   /* the oldest is forgotten first */
@@ -21,15 +22,18 @@ struct hidden {
 		char name[HEADER_NAME_MAX + 1];
 		int32_t pid;
 		int64_t until_ms;
-		uint64_t made; /* inode number of what was made; 0: the name is gone */
+		uint64_t ino; /* of what the thread removed, or made */
+		bool made;    /* it was made again; else the name is gone */
 		struct before before;
 	} names[HIDDEN_MAX];
 	unsigned next;
 };
 
 /* The thread removed the name; takes what `before` holds. */
-void hidden_add(struct hidden *h, uint64_t dir, const char *name, int32_t pid,
+void hidden_add(struct hidden *h, uint64_t dir, const char *name, int32_t pid, uint64_t ino,
 	struct before *before, int64_t now_ms);
+/* This thread writes the file or makes it: to others it is not gone any more. */
+void hidden_seen(struct hidden *h, uint64_t ino, int32_t pid);
 /* True if the thread must not see the name. */
 bool hidden_has(
 	const struct hidden *h, uint64_t dir, const char *name, int32_t pid, int64_t now_ms);

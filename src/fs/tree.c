@@ -227,15 +227,15 @@ void tree_path(const struct node *n, struct buf *out)
 	}
 }
 
-bool tree_is_secret(const struct node *n)
+bool tree_is_quotable(const struct node *n, const char *text, size_t len)
 {
 	if (!n->hook)
-		return false;
+		return true;
 	struct buf file = BUF(PATH_MAX_HERE);
 	tree_hook_file(n, &file);
-	bool secret = hook_protected(n->hook, buf_str(&file));
+	bool quotable = hook_quotable(n->hook, buf_str(&file), text, len);
 	buf_release(&file);
-	return secret;
+	return quotable;
 }
 
 void tree_show(const struct tree *t, const struct node *n, struct buf *out)
@@ -332,6 +332,7 @@ void tree_stat(const struct tree *t, const struct node *n, struct stat *st)
 	else if (S_ISLNK(st->st_mode))
 		st->st_size = (off_t)strlen(t->pipe_path);
 	st->st_blocks = (st->st_size + 511) / 512;
-	st->st_mtim = (struct timespec){ mtime_ms / 1000, mtime_ms % 1000 * 1000000 };
+	int64_t ms = (mtime_ms % 1000 + 1000) % 1000; /* also before 1970 */
+	st->st_mtim = (struct timespec){ (mtime_ms - ms) / 1000, ms * 1000000 };
 	st->st_atim = st->st_ctim = st->st_mtim;
 }

@@ -145,5 +145,5 @@ const char *tree_name(const struct node *n);
 void tree_path(const struct node *n, struct buf *out); /* "hooks/slack/url", "" for the root */
 /* The name of a hook's file as hook_file_find takes it: "", "url", "headers/X-Y". */
 void tree_hook_file(const struct node *n, struct buf *out);
-/* True if what is written there must never be quoted. */
-bool tree_is_secret(const struct node *n);
+/* As hook_quotable. */
+bool tree_is_quotable(const struct node *n, const char *text, size_t len);

@@ -28,6 +28,11 @@ void framing_skip(struct framing *f)
 	f->skipping = true;
 }
 
+bool framing_skipping(const struct framing *f)
+{
+	return f->skipping;
+}
+
 /* What is left of the line that is being skipped; false: nothing else is in the data. */
 static bool skip_rest(struct framing *f, const char *data, size_t len, size_t *pos)
 {

@@ -38,3 +38,4 @@ void framing_drop(struct framing *f); /* forgets the begun line */
 /* After -E2BIG, for a writer that cannot be told (a pipe): coming calls pass over what is left of
  * the line. */
 void framing_skip(struct framing *f);
+bool framing_skipping(const struct framing *f);

@@ -46,7 +46,11 @@ struct hook_file {
 	char *name;  /* "" the hook's directory, "url", "headers", "headers/X-Y" */
 	mode_t mode; /* permission bits; HOOK_MODE_UNSET: as the row says, headers 0644 or 0600 */
 	uint32_t uid, gid;
-	int64_t mtime_ms; /* 0: the hook's. Not stored. */
+	/* These are not stored. */
+	int64_t mtime_ms; /* 0: when the hook was made or loaded */
+	uint64_t born;    /* a number of its own for a header that was made since; else 0 */
+	uint64_t written; /* a number of its own for each value it got */
+	bool young;       /* its value was written by who made the file; see hook_chmod */
 };
 #define HOOK_MODE_UNSET  ((mode_t)-1)
 #define HOOK_OWNER_UNSET ((uint32_t)-1)
@@ -72,6 +76,7 @@ struct hook {
 	size_t header_count;
 	struct hook_file *files;
 	size_t file_count;
+	uint64_t serial; /* the last number given; in memory only */
 };
 
 extern const struct setting hook_settings[];
@@ -102,6 +107,9 @@ void hook_show(const struct hook *h, const struct setting *s, struct buf *out);
  * is protected, would be protected from birth, or may hold a protected value.
  */
 bool hook_protected(const struct hook *h, const char *file);
+/* Whether a text that was refused for the file may be quoted to who reads errors: not one for a protected
+ * file, nor one that looks like a url, which may hold a password or be a secret as a whole. */
+bool hook_quotable(const struct hook *h, const char *file, const char *text, size_t len);
 
 /* Headers: names compare without case and keep the spelling of the one who made them. */
 struct header *hook_header_find(const struct hook *h, const char *name);

@@ -122,6 +122,11 @@ bool hook_protected(const struct hook *h, const char *file)
 	return !strcmp(file, FILE_URL) && mode_is_set(f) && mode_protects(f->mode);
 }
 
+bool hook_quotable(const struct hook *h, const char *file, const char *text, size_t len)
+{
+	return !hook_protected(h, file) && !(!strcmp(file, FILE_URL) && memmem(text, len, "//", 2));
+}
+
 int url_protect(struct hook *h, bool protect)
 {
 	struct hook_file *f;

@@ -37,6 +37,14 @@ static void refusal_cut(struct refusal *f, const char *text, size_t len, size_t 
 		f->caret = column - from + shift;
 }
 
+/* Names and sentences may quote what a stranger wrote. */
+static void plain(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
 static struct refusal *refusals_newest(struct refusals *r)
 {
 	return r->count ? &r->ring[(r->count - 1) % REFUSALS_MAX] : NULL;
@@ -50,6 +58,8 @@ void refusals_add(struct refusals *r, int64_t time_ms, const char *file, uint32_
 	};
 	snprintf(f.file, sizeof(f.file), "%s", file);
 	snprintf(f.sentence, sizeof(f.sentence), "%s", err->sentence);
+	plain(f.file);
+	plain(f.sentence);
 	refusal_cut(&f, text, len, err->column);
 	struct refusal *last = refusals_newest(r);
 	if (last && last->uid == uid && last->pid == pid && last->code == f.code &&

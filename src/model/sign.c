@@ -1,9 +1,10 @@
 /*
- * A style is one row of `styles`: its names, how a line becomes a key, what of id and time is signed
- * before the body, and how the signatures are written down.
+ * A style is one row of `styles`: its names, how a line becomes a key, what of id and time is
+ * signed before the body, and how the signatures are written down.
  *
- * HMAC keys are kept as bytes, not as a prepared context: that costs a microsecond a signature and
- * saves a kilobyte a hook. An ed25519 key is kept prepared, for preparing costs as much as signing.
+ * HMAC keys are kept as bytes, not as a prepared context: a signature takes 1.6 us instead of 0.8,
+ * and a key a third of the memory. An ed25519 key is kept prepared: preparing it takes as long as
+ * signing.
  */
 #include "model/sign.h"
 
@@ -25,7 +26,7 @@
 #define PUBLIC_SIZE    32
 #define SIGNATURE_SIZE 64
 #define GENERATED_SIZE 24 /* divisible by three: no padding, which some receivers mishandle */
-/* EVP_EncodeBlock's output with its NUL, EVP_DecodeBlock's with the bytes that padding stands for */
+/* EVP_EncodeBlock's output with its NUL, EVP_DecodeBlock's with the bytes of the padding */
 #define ENCODED_SIZE(n) (((n) + 2) / 3 * 4 + 1)
 #define DECODED_SIZE(n) (((n) + 2) / 3 * 3)
 
@@ -217,6 +218,7 @@ static void add_base64(struct buf *out, const unsigned char *bytes, size_t len)
 	unsigned char text[ENCODED_SIZE(SIGNATURE_SIZE)];
 
 	buf_add(out, text, (size_t)EVP_EncodeBlock(text, bytes, (int)len));
+	explicit_bzero(text, sizeof(text)); /* a new secret passes here too */
 }
 
 /* Appends the name and the HMAC in hexadecimal. */
@@ -425,6 +427,7 @@ int sign_value(const struct sign_keys *keys, const char *id, int64_t timestamp_s
 int sign_generate(struct buf *out)
 {
 	unsigned char key[GENERATED_SIZE];
+	size_t before = out->len;
 
 	assert(out->wipe);
 	/* Small requests are answered whole; a signal interrupts only early in the boot. */
@@ -434,5 +437,7 @@ int sign_generate(struct buf *out)
 	buf_adds(out, "whsec_");
 	add_base64(out, key, sizeof(key));
 	explicit_bzero(key, sizeof(key));
+	if (buf_error(out))
+		buf_cut(out, before);
 	return buf_error(out);
 }

@@ -53,6 +53,6 @@ void sign_keys_free(struct sign_keys *keys); /* NULL is fine */
 int sign_value(const struct sign_keys *keys, const char *id, int64_t timestamp_s, const void *body,
 	size_t len, struct buf *out);
 
-/* Appends a new secret for the standard style, `whsec_` and 32 characters, to a BUF_SECRET. -errno of
- * getrandom. */
+/* Appends a new secret for the standard style, `whsec_` and 32 characters. `out` is a BUF_SECRET.
+ * -errno of getrandom. */
 int sign_generate(struct buf *out);

@@ -70,3 +70,13 @@ int journal_flush(struct journal *j)
 	}
 	return 0;
 }
+
+int journal_sync(struct journal *j)
+{
+	if (!j->lines.len)
+		return 0;
+	int r = journal_flush(j);
+	if (!r && fdatasync(j->fd))
+		r = -errno;
+	return r;
+}

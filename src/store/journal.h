@@ -17,3 +17,4 @@ int journal_fd(const struct journal *j); /* for reading */
 /* A line without its newline. Gathered lines beyond 16 MiB (the disk has been full for long) are dropped. */
 void journal_add(struct journal *j, const char *line, size_t len);
 int journal_flush(struct journal *j); /* on an error the lines are kept for the next try */
+int journal_sync(struct journal *j);  /* likewise, and to the disk */
