@@ -154,7 +154,9 @@ static int parse_one(struct options *o, char *word, struct buf *fuse, struct err
 		if (!value)
 			return err_set(err, EINVAL, ERR_NO_COLUMN, "-o %s needs a value: %s=%s",
 				s->name, s->name, s->example);
-		return setting_store(s, o, value + 1, strlen(value + 1), err);
+		struct err why = { 0 };
+		int r = setting_store(s, o, value + 1, strlen(value + 1), &why);
+		return r ? err_set(err, -r, ERR_NO_COLUMN, "-o %s: %s", s->name, why.sentence) : 0;
 	}
 	if (!is_mounts_own(word) && *word)
 		buf_addf(fuse, "%s%s", fuse->len ? "," : "", word);

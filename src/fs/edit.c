@@ -47,12 +47,12 @@ void edit_release(struct edit *e)
 	before_release(&e->before);
 }
 
-int edit_stage(
+static int stage(
 	struct edit *e, const void *data, size_t len, uint64_t offset, bool append, struct err *err)
 {
+	/* Some tools try on after an error. They have been told why, and `errors` as well. */
 	if (e->poisoned)
-		return err_set(err, EINVAL, ERR_NO_COLUMN,
-			"an earlier write through this open file was refused; open it anew");
+		return -EINVAL;
 	if (!e->started) {
 		if (offset && !append)
 			return err_set(err, EINVAL, ERR_NO_COLUMN,
@@ -69,12 +69,22 @@ int edit_stage(
 	}
 	buf_add(&e->text, data, len);
 	int r = buf_error(&e->text);
-	if (r) {
-		e->poisoned = true;
+	if (r)
 		return err_set(
 			err, -r, ERR_NO_COLUMN, "a value has at most %zu bytes", e->text.max);
-	}
 	return 0;
+}
+
+int edit_stage(
+	struct edit *e, const void *data, size_t len, uint64_t offset, bool append, struct err *err)
+{
+	int r = stage(e, data, len, offset, append, err);
+	if (r) {
+		/* All of what this handle wrote, or nothing. */
+		e->poisoned = true;
+		e->pending = false;
+	}
+	return r;
 }
 
 bool edit_ended(const struct edit *e)
@@ -229,13 +239,21 @@ int edit_judge(
 	c.text = e->text.data;
 	c.len = edit_text_len(e);
 	bool commit = flush || edit_ended(e);
+	/* The last of several lines may go on with the next write. */
+	const char *end = n->setting && n->setting->lines ? memrchr(c.text, '\n', c.len) : NULL;
+	if (!commit && end)
+		c.len = (size_t)(end - c.text);
 	int r = judge_bytes(n, c.text, c.len, err);
 	if (!r && !commit) {
 		r = judge_only(n, &c, err);
 	} else if (!r) {
+		struct before old = { 0 };
 		if (!e->before.known)
-			before_take(&e->before, n);
+			before_take(&old, n);
 		r = t->backend.hook_change(t->backend.ctx, n->hook->id, change_value, &c, err);
+		if (!r && old.known)
+			before_move(&e->before, &old);
+		before_release(&old);
 	}
 	struct node now;
 	bool there = tree_node(t, n->ino, &now) == 0;

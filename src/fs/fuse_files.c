@@ -41,6 +41,20 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 	fuse_reply_readlink(req, fs_of(req)->tree->pipe_path);
 }
 
+/* The offsets of a listing: 0 and 1 are the dots, then come the tree's cookies. */
+#define DOTS 2
+
+/* False: the page is full. */
+static bool add_entry(fuse_req_t req, char *page, size_t size, size_t *used, const char *name,
+	const struct stat *st, uint64_t next)
+{
+	size_t need = fuse_add_direntry(req, page + *used, size - *used, name, st, (off_t)next);
+	if (need > size - *used)
+		return false;
+	*used += need;
+	return true;
+}
+
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	(void)fi;
@@ -54,17 +68,20 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 		return;
 	}
 	size_t used = 0;
-	uint64_t cookie = (uint64_t)off;
-	while (tree_next(fs->tree, &dir, &cookie, &n) == 0) {
+	static const char *const dots[] = { ".", ".." };
+	uint64_t place = (uint64_t)off;
+	bool room = true;
+	for (; place < DOTS && room; place += room) {
+		struct stat st = { .st_ino = ino, .st_mode = S_IFDIR };
+		room = add_entry(req, page, size, &used, dots[place], &st, place + 1);
+	}
+	uint64_t cookie = place - DOTS;
+	while (room && tree_next(fs->tree, &dir, &cookie, &n) == 0) {
 		struct stat st = { .st_ino = n.ino };
 		st.st_mode = tree_is_dir(&n) ? S_IFDIR : S_IFREG;
 		if (n.row && n.row->nature == FILE_PIPE)
 			st.st_mode = fs->tree->pipe_path ? S_IFLNK : S_IFIFO;
-		size_t need = fuse_add_direntry(
-			req, page + used, size - used, tree_name(&n), &st, (off_t)cookie);
-		if (need > size - used)
-			break;
-		used += need;
+		room = add_entry(req, page, size, &used, tree_name(&n), &st, cookie + DOTS);
 	}
 	fuse_reply_buf(req, page, used);
 	free(page);

@@ -50,6 +50,7 @@ heard() {
 }
 
 @test 'in the background it holds neither the terminal nor a directory' {
+  need_root # nobody else may look at its files
   cd "$HERE"
   start_background
   [ "$(file_of fd/0)" = /dev/null ]

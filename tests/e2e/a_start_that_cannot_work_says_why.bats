@@ -136,8 +136,8 @@ sums() {
 @test 'a state directory in use by another daemon is refused, and that one goes on' {
   start
   mkdir "$HERE/mnt2"
-  does_not_start 1 'in use' "$STATE" "$HERE/mnt2"
-  does_not_start 1 'in use' -f "$STATE" "$HERE/mnt2"
+  does_not_start 1 'in use by another webhookfs' "$STATE" "$HERE/mnt2"
+  does_not_start 1 'in use by another webhookfs' -f "$STATE" "$HERE/mnt2"
   mkdir "$MNT/hooks/h"
 }
 

@@ -160,7 +160,7 @@ for_settings() {
   done < <(sed -n '/^In hooks.NAME, settings/,/^$/p' "$MNT/README" | awk '
     /^  [^ ]/ { name = $1 }
     /e\.g\. echo / { example = $0; sub(/^[^\047]*\047/, "", example); sub(/\047 > .*/, "", example) }
-    / takes / {
+    /^ +takes / {
       default = $0
       if (!sub(/.*; default /, "", default) || default == "empty")
         default = ""
@@ -320,6 +320,8 @@ except OSError as e:
     denied 'Invalid argument' write_bytes "$bad" "$file" || fail "$bad"
     [ "$(cat "$file")" = 7s ] || fail "$(cat "$file") after $bad"
   done
+  grep -q 'timeout takes one line' "$MNT/errors"
+  grep -q 'no NUL byte' "$MNT/errors"
   write_bytes '5s\r\n' "$file"
   [ "$(od -An -c "$file" | tr -d ' ')" = '5s\n' ]
   write_bytes '6s\r' "$file"
@@ -400,12 +402,20 @@ does() {
   put 7s "$file"
   does 'EINVAL' "$file" 'ap:5:1s\n'
   does 'EINVAL' "$file" 'ap:1:1'
-  does 'ok EINVAL' "$file" 'aw:15' 'ap:9:s\n'
-  [ "$(cat "$file")" = 7s ]
   does 'ok ok ok ok' "$file" aw:1 aw:5 'aw:s\n' ac
   [ "$(cat "$file")" = 15s ]
   denied Invalid eval 'echo 9s | dd of="$file" seek=1 bs=1 conv=notrunc status=none'
   [ "$(cat "$file")" = 15s ]
+}
+
+@test 'a refused write takes what its handle has not finished with it' {
+  local file=$MNT/hooks/h/timeout
+  mkdir "$MNT/hooks/h"
+  put 7s "$file"
+  does 'ok EINVAL ok' "$file" aw:15 'ap:9:s\n' ac
+  [ "$(cat "$file")" = 7s ] || fail "$(cat "$file")"
+  does 'ok EINVAL ok' "$file" aw:15 'aw:x' ac
+  [ "$(cat "$file")" = 7s ] || fail "$(cat "$file")"
 }
 
 @test 'a value ended by a newline counts when its write returns, another at fsync or close' {
@@ -416,6 +426,7 @@ does() {
   [ "$(cat "$file")" = 6s ]
   does 'ok ok 7s' "$file" aw:7s as br
   does 'ok ok 8s' "$file" aw:8s ac br
+  does 'ok ok 4s' "$file" 'aw:8s\n' 'ap:0:4s\n' br
   does 'ok ok ok 9s' "$file" 'aw:8s\n' at:0 'ap:0:9s\n' br
 }
 

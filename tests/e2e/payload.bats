@@ -105,7 +105,7 @@ deliver() {
 }
 
 @test 'numbers and the order of keys in a result arrive as they were sent' {
-  local result='{"z":1.10,"a":123456789012345678901234567890,"m":1e400,"b":{"y":-0,"x":[]}, "s":"é\u00e9\/"}'
+  local result='{"z":1.10,"a":123456789012345678901234567890,"b":{"y":-0,"x":[]}, "s":"é\u00e9\/"}'
   deliver 'deployment/m completed' >/dev/null
   echo 1 >"$MNT/hooks/h/include_result"
   deliver '{"object":"deployment/m","status":"completed","result":'"$result"'}' >"$HERE/json"

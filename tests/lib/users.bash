@@ -1,6 +1,6 @@
 # Users whom modes concern, for e2e files that load it behind common.
 #
-# shellcheck disable=SC2034
+# shellcheck disable=SC2154 # status and output are what run of bats leaves
 
 need_root() {
   [ "$EUID" -eq 0 ] || skip 'only root can be other users'

@@ -1,0 +1,202 @@
+#!/usr/bin/env bats
+# What an acknowledged write is worth: kill -9, stopping, a full disk.
+
+load ../lib/common
+load ../lib/flow
+load ../lib/users
+
+# events N: N lines for deployment/m, request_id from 1 on.
+events() {
+  seq "$1" | sed 's|.*|deployment/m completed request_id=&|'
+}
+
+arrived() {
+  jq -r .body "$SINK_DIR/requests.jsonl" | jq -r .request_id | sort -nu
+}
+
+@test 'a line whose write returned is there after a kill that follows at once' {
+  collecting_hook h 'deployment/*'
+  python3 - "$MNT/events" "$DAEMON" <<'END'
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY)
+os.write(fd, b"deployment/m completed\n")
+os.kill(int(sys.argv[2]), 9)
+END
+  eventually 10 gone "$DAEMON"
+  wait "$DAEMON" || :
+  start
+  [ "$(pending h)" = 1 ]
+}
+
+@test 'what is pending when the daemon is killed arrives after the next start, each once' {
+  start_sink
+  make_hook h "$SINK_URL/" completed 'deployment/*'
+  echo paused >"$MNT/hooks/h/enabled"
+  events 300 >"$MNT/events"
+  crash
+  start
+  [ "$(pending h)" = 300 ]
+  echo 1 >"$MNT/hooks/h/enabled"
+  settled
+  requests 300
+  [ "$(arrived)" = "$(seq 300)" ]
+}
+
+@test 'a delivery that was under way when the daemon was killed comes again with its webhook-id' {
+  start_sink
+  answer / times 1 hang
+  make_hook h "$SINK_URL/" completed 'deployment/*'
+  echo 'deployment/m completed request_id=1' >"$MNT/events"
+  requests 1
+  crash
+  start
+  settled
+  requests 2
+  [ "$(request 1 '.headers["webhook-id"] + .body')" = "$(request 2 '.headers["webhook-id"] + .body')" ]
+}
+
+@test 'what was delivered does not come again after a kill' {
+  start_sink
+  make_hook h "$SINK_URL/" completed 'deployment/*'
+  events 50 >"$MNT/events"
+  settled
+  crash
+  start
+  settled
+  requests 50
+  [ "$(value "$MNT/hooks/h/status" delivered)" = 50 ]
+}
+
+@test 'a retry that is due later survives a kill with its count of attempts' {
+  start_sink
+  answer / times 1 status 500
+  make_hook h "$SINK_URL/" completed 'deployment/*'
+  echo 'deployment/m completed' >"$MNT/events"
+  eventually 10 has_last_error h
+  crash
+  start
+  settled 20
+  requests 2
+  [ "$(jq -r .attempt "$MNT/log" | xargs)" = '1 2' ]
+}
+
+@test 'stopping waits for a transfer that ends within grace' {
+  stop
+  start -o grace=20
+  start_sink
+  answer / delay 700 status 200
+  make_hook h "$SINK_URL/" completed 'deployment/*'
+  echo 'deployment/m completed' >"$MNT/events"
+  requests 1
+  terminate
+  start
+  [ "$(count pending)" = 0 ]
+  [ "$(value "$MNT/hooks/h/status" delivered)" = 1 ]
+  requests 1
+}
+
+@test 'what does not end within grace comes again after the next start' {
+  stop
+  start -o grace=0
+  start_sink
+  answer / times 1 hang
+  make_hook h "$SINK_URL/" completed 'deployment/*'
+  echo 'deployment/m completed' >"$MNT/events"
+  requests 1
+  terminate
+  start
+  settled
+  requests 2
+  [ "$(jq -r '.headers["webhook-id"]' "$SINK_DIR/requests.jsonl" | uniq | wc -l)" = 1 ]
+  [ "$(jq -r .attempt "$MNT/log" | xargs)" = 1 ]
+}
+
+@test 'while it stops, writers are told' {
+  stop
+  start -o grace=20
+  start_sink
+  answer / delay 1500 status 200
+  make_hook h "$SINK_URL/" completed 'deployment/*'
+  exec 7>"$MNT/events"
+  echo 'deployment/m completed' >&7
+  requests 1
+  kill -TERM "$DAEMON"
+  refuses() { ! bash -c 'echo "deployment/m completed request_id=late" >&7' 2>"$HERE/said"; }
+  eventually 10 refuses
+  exec 7>&- || :
+  ended
+  grep -qE 'shutdown|not connected|No such device|abort' "$HERE/said" || fail "$(cat "$HERE/said")"
+  start
+  [ "$(count pending)" = 0 ] || fail 'what was refused was taken'
+}
+
+@test 'no event is lost or taken twice by a writer whom stopping meets in the middle' {
+  collecting_hook h 'deployment/*'
+  # Counts what write(2) acknowledged.
+  python3 - "$MNT/events" >"$HERE/acknowledged" 3>&- <<'END' &
+import os, sys
+n = 0
+fd = os.open(sys.argv[1], os.O_WRONLY)
+try:
+    while True:
+        os.write(fd, b"deployment/m completed\n")
+        n += 1
+except OSError:
+    pass
+print(n)
+try:
+    os.close(fd)
+except OSError:
+    pass
+END
+  local writer=$!
+  some_accepted() { [ "$(count accepted)" -ge 20 ]; }
+  eventually 10 some_accepted
+  terminate
+  wait "$writer"
+  start
+  [ "$(pending h)" = "$(cat "$HERE/acknowledged")" ] ||
+    fail "$(pending h) pending, $(cat "$HERE/acknowledged") acknowledged"
+}
+
+# The small disk goes, whatever came of the test.
+teardown() {
+  local bad=0
+  if mountpoint -q "$HERE/small"; then
+    [ -z "$DAEMON" ] || stop || bad=1
+    umount "$HERE/small" || bad=1
+  fi
+  finish && [ $bad -eq 0 ]
+}
+
+@test 'on a full disk a writer hears ENOSPC, and once there is space writes work again' {
+  need_root
+  stop
+  mkdir "$HERE/small"
+  mount -t tmpfs -o size=3M,mode=700 tmpfs "$HERE/small" || skip 'tmpfs cannot be mounted here'
+  STATE=$HERE/small/state
+  start
+  collecting_hook h 'deployment/*'
+  head -c 1500K /dev/zero >"$HERE/small/filler"
+  local taken=0
+  printf "deployment/m completed metadata='{\"x\":\"%*s\"}'\n" 20000 '' >"$HERE/line"
+  while writes "@$HERE/line" >"$HERE/said" && grep -q '^20' "$HERE/said"; do
+    taken=$((taken + 1))
+    [ $taken -lt 300 ] || fail 'it never got full'
+  done
+  [ "$(cat "$HERE/said")" = 'ENOSPC closed' ] || fail "$(cat "$HERE/said")"
+  [ "$(pending h)" = $taken ]
+  rm "$HERE/small/filler"
+  [ "$(writes 'deployment/m completed\n')" = '23 closed' ]
+  [ "$(pending h)" = $((taken + 1)) ]
+  crash
+  start
+  [ "$(pending h)" = $((taken + 1)) ]
+  stop
+}
+
+@test 'torture: kills at random moments lose nothing' {
+  TMPDIR=$HERE run "$BATS_TEST_DIRNAME/../fault/kill9.py" "$WEBHOOKFS" "$SINK" 5
+  echo "$output"
+  [ "$status" -eq 0 ]
+}
