@@ -2,7 +2,7 @@
  * The embedded engine: SQLite in one connection that keeps the file to itself.
  *
  * A turn of the loop is a transaction. What would be written again and again in a turn is held in
- * memory and written once, by the commit: the ids given so far, the bytes of the backlog, and the
+ * memory and written once, by the commit: the ids given so far, the bytes waiting and kept, and the
  * pending counts of the hooks that the turn touched. All of these are sums or maxima that would
  * take a scan to find again, which is why they are stored at all; they are exact because they
  * change in the same transaction as the rows they count.
@@ -29,7 +29,7 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
 	[TOTALS_SAVE] = "UPDATE meta SET next_hook = ?1, next_event = ?2, next_delivery = ?3,"
-			" backlog_bytes = ?4",
+			" backlog_bytes = ?4, kept_bytes = ?5",
 
 	[COUNTER] = "SELECT value FROM counter WHERE name = ?1",
 	[COUNTER_SAVE] = "INSERT INTO counter (name, value) VALUES (?1, ?2)"
@@ -47,9 +47,9 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 	[HOOK_EACH] = "SELECT id, name, renamed_from, pending, delivered, failed, last_success_ms,"
 		      " last_failure_ms, last_error,"
 		      " ifnull((SELECT min(due_ms) FROM delivery"
-		      " WHERE hook_id = hook.id AND state = 0), -1),"
+		      " WHERE hook_id = hook.id AND state = 0 AND state NOT IN (2, 3)), -1),"
 		      " ifnull((SELECT min(due_ms) FROM delivery"
-		      " WHERE hook_id = hook.id AND state = 1), -1)"
+		      " WHERE hook_id = hook.id AND state = 1 AND state NOT IN (2, 3)), -1)"
 		      " FROM hook ORDER BY id",
 	[HOOK_DELIVERIES] = "SELECT id, state FROM delivery WHERE hook_id = ?1 LIMIT ?2",
 
@@ -66,25 +66,46 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 
 	[DELIVERY_ADD] = "INSERT INTO delivery (id, event_id, hook_id, state, due_ms, event_name)"
 			 " VALUES (?1, ?2, ?3, 0, ?4, ?5)",
+	[DELIVERY_REPEAT] = "INSERT INTO delivery (id, event_id, hook_id, state, due_ms,"
+			    " event_name, origin) SELECT ?2, event_id, hook_id, 0, ?3,"
+			    " event_name, ifnull(origin, id) FROM delivery WHERE id = ?1",
 	/* A page is the rest of one due time, then what is due later. As one comparison, (due_ms, id) >
 	 * (?, ?), the index would be searched by due_ms alone, and walked where many share it. */
-	[DELIVERY_PAGE_SAME] = "SELECT id, due_ms FROM delivery WHERE hook_id = ?1 AND state = ?2"
-			       " AND due_ms = ?3 AND id > ?4 ORDER BY id LIMIT ?5",
-	[DELIVERY_PAGE_LATER] = "SELECT id, due_ms FROM delivery WHERE hook_id = ?1 AND state = ?2"
-				" AND due_ms > ?3 ORDER BY due_ms, id LIMIT ?4",
+	[DELIVERY_PAGE_SAME] =
+		"SELECT id, due_ms FROM delivery WHERE hook_id = ?1 AND state = ?2"
+		" AND state NOT IN (2, 3) AND due_ms = ?3 AND id > ?4 ORDER BY id LIMIT ?5",
+	[DELIVERY_PAGE_LATER] =
+		"SELECT id, due_ms FROM delivery WHERE hook_id = ?1 AND state = ?2"
+		" AND state NOT IN (2, 3) AND due_ms > ?3 ORDER BY due_ms, id LIMIT ?4",
 	[DELIVERY_GET] = "SELECT d.event_id, d.hook_id, e.accepted_ms, d.attempts, d.event_name,"
-			 " e.request_id, e.fields, e.result, e.rest"
+			 " e.request_id, e.fields, e.result, e.rest, d.error, d.state, d.due_ms,"
+			 " d.finished_ms, ifnull(d.origin, d.id), e.uid"
 			 " FROM delivery d CROSS JOIN event e ON e.id = d.event_id WHERE d.id = ?1",
 	[DELIVERY_FIND] =
-		"SELECT d.event_id, d.hook_id, d.state, d.due_ms, e.refs, e.pending,"
-		" e.bytes"
+		"SELECT d.event_id, d.hook_id, d.state, d.due_ms, d.finished_ms,"
+		" ifnull(length(d.list), 0), e.refs, e.pending, e.bytes"
 		" FROM delivery d CROSS JOIN event e ON e.id = d.event_id WHERE d.id = ?1",
 	[DELIVERY_MOVE] = "UPDATE delivery SET state = ?2, attempts = ?3, due_ms = ?4,"
-			  " error = ?5 WHERE id = ?1",
+			  " error = ?5, finished_ms = ?6 WHERE id = ?1",
 	[DELIVERY_REMOVE] = "DELETE FROM delivery WHERE id = ?1",
-	[DELIVERY_CLAMP] = "UPDATE delivery SET due_ms = ?1 WHERE id IN (SELECT d.id"
-			   " FROM hook CROSS JOIN delivery d ON d.hook_id = hook.id"
-			   " AND d.state = ?3 AND d.due_ms > ?1 LIMIT ?2)",
+	[DELIVERY_CLAMP] =
+		"UPDATE delivery SET due_ms = ?1 WHERE id IN (SELECT d.id"
+		" FROM hook CROSS JOIN delivery d ON d.hook_id = hook.id"
+		" AND d.state = ?3 AND d.state NOT IN (2, 3) AND d.due_ms > ?1 LIMIT ?2)",
+	/* Of two states, which the index has each in the order of ids: they are merged, not sorted. */
+	[DELIVERY_LIST] = "SELECT d.id, e.accepted_ms, d.finished_ms"
+			  " FROM delivery d CROSS JOIN event e ON e.id = d.event_id"
+			  " WHERE d.hook_id = ?1 AND d.state = ?2 AND d.id > ?4"
+			  " UNION ALL SELECT d.id, e.accepted_ms, d.finished_ms"
+			  " FROM delivery d CROSS JOIN event e ON e.id = d.event_id"
+			  " WHERE d.hook_id = ?1 AND d.state = ?3 AND d.id > ?4"
+			  " ORDER BY 1 LIMIT ?5",
+	[DELIVERY_OLDEST] =
+		"SELECT id, finished_ms FROM delivery WHERE state = ?1 AND state IN (2, 3)"
+		" AND finished_ms < ?2 ORDER BY finished_ms, id LIMIT ?3",
+	[ATTEMPT_ADD] = "UPDATE delivery SET list = CAST(ifnull(list || ',', '') || ?2 AS BLOB)"
+			" WHERE id = ?1",
+	[ATTEMPTS] = "SELECT list FROM delivery WHERE id = ?1",
 
 	[PAGES] = "PRAGMA page_count",
 	[PAGES_FREE] = "PRAGMA freelist_count",
@@ -271,6 +292,7 @@ static int totals_save(struct store *s)
 	bind_int(s, TOTALS_SAVE, 2, s->now.next_event);
 	bind_int(s, TOTALS_SAVE, 3, s->now.next_delivery);
 	bind_int(s, TOTALS_SAVE, 4, s->now.backlog_bytes);
+	bind_int(s, TOTALS_SAVE, 5, s->now.kept_bytes);
 	return statement_run(s, TOTALS_SAVE);
 }
 
@@ -323,6 +345,11 @@ const char *store_tag(const struct store *s)
 uint64_t store_backlog_bytes(const struct store *s)
 {
 	return (uint64_t)s->now.backlog_bytes;
+}
+
+uint64_t store_kept_bytes(const struct store *s)
+{
+	return (uint64_t)s->now.kept_bytes;
 }
 
 int store_counter_save(struct store *s, const char *name, int64_t value)

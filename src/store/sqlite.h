@@ -7,6 +7,7 @@
  * sqlite_open.c   the database file: looked at, made, opened, closed
  * sqlite_hooks.c  hooks
  * sqlite_work.c   events, deliveries, idempotency keys, housekeeping
+ * sqlite_kept.c   attempts, lists, and the end of what is kept
  *
  * Every statement is a row of statement_sql and is prepared once, at open. A query uses
  * statement_row and, after a row, statement_reset; a change is
@@ -19,13 +20,19 @@
 
 #include <sqlite3.h>
 
-/* The lanes of the index delivery_lane, and what has become of a delivery:
+/* The first two are the lanes of pending deliveries, the next two are kept:
  *
- *     FRESH → RETRY | FAILED | GONE     RETRY → RETRY | FAILED | GONE
- *     FAILED → RETRY (sent again) | FAILED | GONE
+ *     FRESH, RETRY, FAILED → RETRY | FAILED | DELIVERED | GONE     DELIVERED → GONE
  *
- * The numbers are in the file. GONE is not: it is the absence of a row. */
-enum delivery_state { DELIVERY_FRESH, DELIVERY_RETRY, DELIVERY_FAILED, DELIVERY_GONE };
+ * The numbers are in the file, those of the indexes' conditions too. GONE is not: it is the absence
+ * of a row. */
+enum delivery_state {
+	DELIVERY_FRESH,
+	DELIVERY_RETRY,
+	DELIVERY_FAILED,
+	DELIVERY_DELIVERED,
+	DELIVERY_GONE
+};
 
 enum statement {
 	BEGIN,
@@ -50,6 +57,7 @@ enum statement {
 	SEEN_OLD,
 	SEEN_REMOVE,
 	DELIVERY_ADD,
+	DELIVERY_REPEAT,
 	DELIVERY_PAGE_SAME,
 	DELIVERY_PAGE_LATER,
 	DELIVERY_GET,
@@ -57,6 +65,10 @@ enum statement {
 	DELIVERY_MOVE,
 	DELIVERY_REMOVE,
 	DELIVERY_CLAMP,
+	DELIVERY_LIST,
+	DELIVERY_OLDEST,
+	ATTEMPT_ADD,
+	ATTEMPTS,
 	PAGES,
 	PAGES_FREE,
 	PAGES_GIVE_BACK,
@@ -67,7 +79,7 @@ extern const char *const statement_sql[STATEMENT_COUNT];
 /* Kept here and written with each commit that changed them. */
 struct totals {
 	int64_t next_hook, next_event, next_delivery; /* the ids to give next */
-	int64_t backlog_bytes;
+	int64_t backlog_bytes, kept_bytes;
 };
 
 struct touched; /* a hook whose pending count has changed since the last commit */
@@ -96,6 +108,18 @@ int statement_run(struct store *s, enum statement st);
  * reset it. */
 int statement_row(struct store *s, enum statement st);
 void statement_reset(struct store *s, enum statement st);
+
+/* A delivery and the counts of its event, as DELIVERY_FIND gives them. */
+struct place {
+	int64_t event_id, hook_id;
+	enum delivery_state state;
+	int64_t due_ms, finished_ms;
+	int64_t list_bytes;           /* of its attempts */
+	int64_t refs, pending, bytes; /* of the event */
+};
+int delivery_find(struct store *s, int64_t id, struct place *out); /* -ENOENT */
+bool state_waits(enum delivery_state state);
+bool state_kept(enum delivery_state state);
 
 /* Parameters count from 1. Text is not copied: it lives until the statement has run. NULL is NULL. */
 void bind_int(struct store *s, enum statement st, int n, int64_t value);

@@ -73,18 +73,19 @@ int store_hook_save(struct store *s, const struct store_hook *h)
 static int hook_remove_page(struct store *s, int64_t id, uint64_t *dropped)
 {
 	int64_t ids[REMOVE_PAGE];
+	enum store_state state;
 	int count = 0, row, error = 0;
 
 	bind_int(s, HOOK_DELIVERIES, 1, id);
 	bind_int(s, HOOK_DELIVERIES, 2, REMOVE_PAGE);
 	while ((row = statement_row(s, HOOK_DELIVERIES)) == 1) {
 		ids[count++] = column_int(s, HOOK_DELIVERIES, 0);
-		*dropped += column_int(s, HOOK_DELIVERIES, 1) != DELIVERY_FAILED;
+		*dropped += state_waits((enum delivery_state)column_int(s, HOOK_DELIVERIES, 1));
 	}
 	if (row < 0)
 		return row;
 	for (int i = 0; i < count && !error; i++)
-		error = store_delivery_done(s, ids[i]);
+		error = store_delivery_drop(s, ids[i], &state);
 	return error ? error : count;
 }
 

@@ -24,22 +24,32 @@
 #include <unistd.h>
 
 #define APPLICATION_ID 0x77686673 /* "whfs" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define HEADER_LEN     100
 #define HEADER_VERSION 60 /* offsets of big-endian numbers of 4 bytes */
 #define HEADER_ID      68
 #define TAG_CHARS      12
 
+/* Each ends in the id, as every index of a table with one does: delivery_list is in the order of ids.
+ * The lane has the pending and the last one the kept deliveries only, and their queries repeat the
+ * condition. It is not `state < 2`, which SQLite would rather search by than by the one state that
+ * is asked for. */
+#define DELIVERY_INDEXES                                                  \
+	"CREATE INDEX delivery_lane ON delivery (hook_id, state, due_ms)" \
+	" WHERE state NOT IN (2, 3);"                                     \
+	"CREATE INDEX delivery_list ON delivery (hook_id, state);"        \
+	"CREATE INDEX delivery_finished ON delivery (state, finished_ms)" \
+	" WHERE state IN (2, 3);"
+
 /* auto_vacuum is the first to write: it must come before the first table, and before a BEGIN that
- * writes, yet inside the transaction. delivery_lane ends in the id, as every index of a
- * table with one does. The small columns of event come first: they are read without the pages that
- * a long result overflows to. */
+ * writes, yet inside the transaction. The small columns of event come first: they are read without
+ * the pages that a long result overflows to, and so are those of delivery without its list. */
 static const char schema[] =
 	"BEGIN;"
 	"PRAGMA auto_vacuum = INCREMENTAL;"
 	"CREATE TABLE meta (tag TEXT NOT NULL, next_hook INTEGER NOT NULL,"
 	" next_event INTEGER NOT NULL, next_delivery INTEGER NOT NULL,"
-	" backlog_bytes INTEGER NOT NULL);"
+	" backlog_bytes INTEGER NOT NULL, kept_bytes INTEGER NOT NULL DEFAULT 0);"
 	"CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE hook (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, renamed_from TEXT,"
 	" pending INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,"
@@ -51,10 +61,23 @@ static const char schema[] =
 	" rest TEXT NOT NULL);"
 	"CREATE TABLE delivery (id INTEGER PRIMARY KEY, event_id INTEGER NOT NULL,"
 	" hook_id INTEGER NOT NULL, state INTEGER NOT NULL, due_ms INTEGER NOT NULL,"
-	" attempts INTEGER NOT NULL DEFAULT 0, event_name TEXT NOT NULL, error TEXT);"
-	"CREATE INDEX delivery_lane ON delivery (hook_id, state, due_ms);"
+	" attempts INTEGER NOT NULL DEFAULT 0, event_name TEXT NOT NULL, error TEXT,"
+	" finished_ms INTEGER NOT NULL DEFAULT 0, origin INTEGER, list BLOB);" DELIVERY_INDEXES
 	"CREATE TABLE seen (key TEXT PRIMARY KEY, accepted_ms INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX seen_time ON seen (accepted_ms);";
+
+/* Version 1 had no delivered ones, and of failed ones no time: they are as old as their events. */
+static const char upgrade[] =
+	"BEGIN IMMEDIATE;"
+	"ALTER TABLE meta ADD COLUMN kept_bytes INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE delivery ADD COLUMN finished_ms INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE delivery ADD COLUMN origin INTEGER;"
+	"ALTER TABLE delivery ADD COLUMN list BLOB;"
+	"UPDATE meta SET kept_bytes ="
+	" (SELECT ifnull(sum(bytes), 0) FROM event WHERE refs > pending);"
+	"UPDATE delivery SET finished_ms = ifnull("
+	"(SELECT accepted_ms FROM event WHERE event.id = event_id), 0) WHERE state = 2;"
+	"DROP INDEX delivery_lane;" DELIVERY_INDEXES "PRAGMA user_version = 2;";
 
 /* The file is ours alone (EXCLUSIVE, which also spares the shared memory of WAL). The log is copied
  * into the file every 4,000 pages, 16 MiB: with fewer it costs more, with more a turn now and then
@@ -200,7 +223,7 @@ static int schema_make(struct store *s)
 	int code;
 
 	id_random_hex(tag, TAG_CHARS);
-	identity = sqlite3_mprintf("INSERT INTO meta VALUES (%Q, 1, 1, 1, 0);"
+	identity = sqlite3_mprintf("INSERT INTO meta VALUES (%Q, 1, 1, 1, 0, 0);"
 				   "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
 		tag, APPLICATION_ID, SCHEMA_VERSION);
 	if (!identity)
@@ -220,9 +243,10 @@ static int totals_load(struct store *s)
 		"SELECT max(next_event, (SELECT ifnull(max(id), 0) + 1 FROM event)) FROM meta",
 		"SELECT max(next_delivery, (SELECT ifnull(max(id), 0) + 1 FROM delivery)) FROM meta",
 		"SELECT backlog_bytes FROM meta",
+		"SELECT kept_bytes FROM meta",
 	};
 	int64_t *const number[] = { &s->now.next_hook, &s->now.next_event, &s->now.next_delivery,
-		&s->now.backlog_bytes };
+		&s->now.backlog_bytes, &s->now.kept_bytes };
 	int code = SQLITE_OK;
 
 	for (size_t i = 0; i < sizeof(query) / sizeof(query[0]) && code == SQLITE_OK; i++)
@@ -257,20 +281,29 @@ static int statements_prepare(struct store *s)
 	return code;
 }
 
-/* Everything that uses the database for the first time. */
-static int store_load(struct store *s, bool full_sync)
+static int settings_make(struct store *s, bool full_sync)
 {
 	const char *sync = full_sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
 	int code = sqlite3_exec(s->db, settings, NULL, NULL, NULL);
 
-	if (code == SQLITE_OK)
-		code = sqlite3_exec(s->db, sync, NULL, NULL, NULL);
+	return code == SQLITE_OK ? sqlite3_exec(s->db, sync, NULL, NULL, NULL) : code;
+}
+
+/* Brings the schema up to date and uses all of it for the first time. An older file is changed only
+ * if all that goes well. */
+static int store_load(struct store *s, int64_t version)
+{
+	bool old = version < SCHEMA_VERSION;
+	int code = old ? sqlite3_exec(s->db, upgrade, NULL, NULL, NULL) : SQLITE_OK;
+
 	if (code == SQLITE_OK)
 		code = statements_prepare(s);
 	if (code == SQLITE_OK)
 		code = totals_load(s);
 	if (code == SQLITE_OK)
 		code = tag_load(s);
+	if (code == SQLITE_OK && old)
+		code = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
 	return code;
 }
 
@@ -302,7 +335,7 @@ static int file_open(struct store *s, struct file *f, bool full_sync, struct err
 	if (code == SQLITE_OK && f->new)
 		code = schema_make(s);
 	if (code == SQLITE_OK)
-		code = store_load(s, full_sync);
+		code = settings_make(s, full_sync);
 	if (code == SQLITE_OK)
 		code = ask(s, "PRAGMA application_id", &id);
 	if (code == SQLITE_OK)
@@ -311,9 +344,13 @@ static int file_open(struct store *s, struct file *f, bool full_sync, struct err
 		return file_error(s, f, code, err);
 	/* Again, for what the log may have changed. */
 	error = identity_check(f, (uint32_t)id, version, err);
-	if (!error)
-		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-	return error;
+	if (error)
+		return error;
+	code = store_load(s, version);
+	if (code != SQLITE_OK)
+		return file_error(s, f, code, err);
+	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	return 0;
 }
 
 int store_open(const char *dir, bool full_sync, struct err *err, struct store **out)

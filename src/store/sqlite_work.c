@@ -2,8 +2,11 @@
  * Events, their deliveries, idempotency keys, and housekeeping.
  *
  * An event is stored once and counts its deliveries: `refs` rows point to it, `pending` of them
- * still wait. It goes with its last row, and it counts for the backlog while any waits. All
- * changes of a delivery go through delivery_move, so these counts have one place to be right in.
+ * still wait, the others are kept. It goes with its last row, it counts for the backlog while any
+ * waits, and for what is kept while any is kept. The `pending` of an event with one row is not kept
+ * up to date, since the state of the row says it: most events have one, and a third of the writing is
+ * saved. All changes of a delivery's state go through
+ * delivery_move, so these counts have one place to be right in.
  */
 #include "store/sqlite.h"
 
@@ -124,6 +127,23 @@ int store_pending(struct store *s, int64_t hook_id, bool retry, int64_t after_du
 	return later < 0 ? later : same + later;
 }
 
+bool state_waits(enum delivery_state state)
+{
+	return state == DELIVERY_FRESH || state == DELIVERY_RETRY;
+}
+
+bool state_kept(enum delivery_state state)
+{
+	return state == DELIVERY_FAILED || state == DELIVERY_DELIVERED;
+}
+
+static enum store_state state_seen(enum delivery_state state)
+{
+	if (state_waits(state))
+		return STORE_PENDING;
+	return state == DELIVERY_DELIVERED ? STORE_DELIVERED : STORE_FAILED;
+}
+
 /* A copy of a text of DELIVERY_GET; NULL for NULL, or with *error set. */
 static char *delivery_text(struct store *s, int n, int *error)
 {
@@ -164,6 +184,12 @@ int store_delivery_get(struct store *s, int64_t id, struct store_delivery *out)
 	d.fields = delivery_text(s, 6, &error);
 	d.result = delivery_text(s, 7, &error);
 	d.rest = delivery_text(s, 8, &error);
+	d.error = delivery_text(s, 9, &error);
+	d.state = state_seen((enum delivery_state)column_int(s, DELIVERY_GET, 10));
+	d.due_ms = column_int(s, DELIVERY_GET, 11);
+	d.finished_ms = column_int(s, DELIVERY_GET, 12);
+	d.origin = column_int(s, DELIVERY_GET, 13);
+	d.uid = (uint32_t)column_int(s, DELIVERY_GET, 14);
 	statement_reset(s, DELIVERY_GET);
 	if (error) {
 		store_delivery_release(&d);
@@ -180,18 +206,11 @@ void store_delivery_release(struct store_delivery *d)
 	free(d->fields);
 	free(d->result);
 	free(d->rest);
+	free(d->error);
 	*d = (struct store_delivery){ 0 };
 }
 
-/* A delivery and the counts of its event, as DELIVERY_FIND gives them. */
-struct place {
-	int64_t event_id, hook_id;
-	enum delivery_state state;
-	int64_t due_ms;
-	int64_t refs, pending, bytes;
-};
-
-static int delivery_find(struct store *s, int64_t id, struct place *out)
+int delivery_find(struct store *s, int64_t id, struct place *out)
 {
 	int row;
 
@@ -204,32 +223,28 @@ static int delivery_find(struct store *s, int64_t id, struct place *out)
 		.hook_id = column_int(s, DELIVERY_FIND, 1),
 		.state = (enum delivery_state)column_int(s, DELIVERY_FIND, 2),
 		.due_ms = column_int(s, DELIVERY_FIND, 3),
-		.refs = column_int(s, DELIVERY_FIND, 4),
-		.pending = column_int(s, DELIVERY_FIND, 5),
-		.bytes = column_int(s, DELIVERY_FIND, 6),
+		.finished_ms = column_int(s, DELIVERY_FIND, 4),
+		.list_bytes = column_int(s, DELIVERY_FIND, 5),
+		.refs = column_int(s, DELIVERY_FIND, 6),
+		.pending = column_int(s, DELIVERY_FIND, 7),
+		.bytes = column_int(s, DELIVERY_FIND, 8),
 	};
 	statement_reset(s, DELIVERY_FIND);
-	return 0;
+	if (out->refs == 1)
+		out->pending = state_waits(out->state);
+	/* Damage, which must not be counted with. */
+	return out->state < DELIVERY_GONE ? 0 : store_fail(s, -EIO);
 }
 
-static bool state_waits(enum delivery_state state)
+/* Gives the event of `p` new counts, and takes them over into those of the hook and the totals. */
+static int event_count(struct store *s, const struct place *p, int64_t refs, int64_t pending)
 {
-	return state == DELIVERY_FRESH || state == DELIVERY_RETRY;
-}
-
-/* Takes the delivery of `p`, which has just become `to`, over into the counts of hook and event. */
-static int event_count(struct store *s, const struct place *p, enum delivery_state to)
-{
-	int64_t refs = p->refs - (to == DELIVERY_GONE);
-	int64_t pending = p->pending + state_waits(to) - state_waits(p->state);
 	int error = 0;
 
-	if (refs == p->refs && pending == p->pending)
-		return 0;
 	if (refs == 0) {
 		bind_int(s, EVENT_REMOVE, 1, p->event_id);
 		error = statement_run(s, EVENT_REMOVE);
-	} else {
+	} else if (refs != p->refs || (refs > 1 && pending != p->pending)) {
 		bind_int(s, EVENT_COUNTS, 1, p->event_id);
 		bind_int(s, EVENT_COUNTS, 2, refs);
 		bind_int(s, EVENT_COUNTS, 3, pending);
@@ -237,20 +252,30 @@ static int event_count(struct store *s, const struct place *p, enum delivery_sta
 	}
 	if (!error && pending != p->pending)
 		error = store_touch(s, p->hook_id, pending - p->pending);
-	if (!error)
-		s->now.backlog_bytes += p->bytes * ((pending > 0) - (p->pending > 0));
-	return error;
+	if (error)
+		return error;
+	s->now.backlog_bytes += p->bytes * ((pending > 0) - (p->pending > 0));
+	s->now.kept_bytes += p->bytes * ((refs > pending) - (p->refs > p->pending));
+	return 0;
 }
 
-/* What a delivery becomes. DELIVERY_FAILED keeps the due time; DELIVERY_GONE looks at nothing else. */
+#define FROM(state) (1u << (state))
+#define FROM_OPEN   (FROM(DELIVERY_FRESH) | FROM(DELIVERY_RETRY) | FROM(DELIVERY_FAILED))
+#define FROM_ANY    (FROM_OPEN | FROM(DELIVERY_DELIVERED))
+
+/* What a delivery becomes, and from which states. DELIVERY_GONE looks at nothing else. */
 struct move {
+	unsigned from;
 	enum delivery_state to;
 	unsigned attempts;
-	int64_t due_ms;
+	int64_t due_ms;      /* kept ones keep theirs */
+	int64_t finished_ms; /* of kept ones */
 	const char *error;
 };
 
-static int delivery_move(struct store *s, int64_t id, const struct move *m)
+/* *was: what it has been. */
+static int delivery_move(
+	struct store *s, int64_t id, const struct move *m, enum delivery_state *was)
 {
 	struct place p;
 	int error = store_begin(s);
@@ -258,6 +283,8 @@ static int delivery_move(struct store *s, int64_t id, const struct move *m)
 	assert(m->to != DELIVERY_FRESH);
 	if (!error)
 		error = delivery_find(s, id, &p);
+	if (!error && !(m->from & FROM(p.state)))
+		error = -ENOENT;
 	if (error)
 		return error;
 	if (m->to == DELIVERY_GONE) {
@@ -267,34 +294,109 @@ static int delivery_move(struct store *s, int64_t id, const struct move *m)
 		bind_int(s, DELIVERY_MOVE, 1, id);
 		bind_int(s, DELIVERY_MOVE, 2, m->to);
 		bind_int(s, DELIVERY_MOVE, 3, m->attempts);
-		bind_int(s, DELIVERY_MOVE, 4, m->to == DELIVERY_RETRY ? m->due_ms : p.due_ms);
+		bind_int(s, DELIVERY_MOVE, 4, state_waits(m->to) ? m->due_ms : p.due_ms);
 		bind_text(s, DELIVERY_MOVE, 5, m->error);
+		bind_int(s, DELIVERY_MOVE, 6, m->finished_ms);
 		error = statement_run(s, DELIVERY_MOVE);
 	}
-	return error ? error : event_count(s, &p, m->to);
+	if (!error)
+		error = event_count(s, &p, p.refs - (m->to == DELIVERY_GONE),
+			p.pending + state_waits(m->to) - state_waits(p.state));
+	if (error)
+		return error;
+	s->now.kept_bytes += p.list_bytes * (state_kept(m->to) - state_kept(p.state));
+	*was = p.state;
+	return 0;
 }
 
-int store_delivery_done(struct store *s, int64_t id)
+int store_delivery_done(struct store *s, int64_t id, unsigned attempts, int64_t now_ms)
 {
-	return delivery_move(s, id, &(struct move){ .to = DELIVERY_GONE });
+	enum delivery_state was;
+
+	return delivery_move(s, id,
+		&(struct move){
+			.from = FROM_OPEN,
+			.to = DELIVERY_DELIVERED,
+			.attempts = attempts,
+			.finished_ms = now_ms,
+		},
+		&was);
 }
 
 int store_delivery_retry(
 	struct store *s, int64_t id, unsigned attempts, int64_t due_ms, const char *error)
 {
+	enum delivery_state was;
+
 	return delivery_move(s, id,
 		&(struct move){
+			.from = FROM_OPEN,
 			.to = DELIVERY_RETRY,
 			.attempts = attempts,
 			.due_ms = due_ms,
 			.error = error,
-		});
+		},
+		&was);
 }
 
-int store_delivery_failed(struct store *s, int64_t id, unsigned attempts, const char *error)
+int store_delivery_failed(
+	struct store *s, int64_t id, unsigned attempts, int64_t now_ms, const char *error)
 {
+	enum delivery_state was;
+
 	return delivery_move(s, id,
-		&(struct move){ .to = DELIVERY_FAILED, .attempts = attempts, .error = error });
+		&(struct move){
+			.from = FROM_OPEN,
+			.to = DELIVERY_FAILED,
+			.attempts = attempts,
+			.finished_ms = now_ms,
+			.error = error,
+		},
+		&was);
+}
+
+int store_delivery_replay(struct store *s, int64_t id, int64_t due_ms)
+{
+	enum delivery_state was;
+
+	return delivery_move(s, id,
+		&(struct move){
+			.from = FROM(DELIVERY_FAILED),
+			.to = DELIVERY_RETRY,
+			.due_ms = due_ms,
+		},
+		&was);
+}
+
+int store_delivery_drop(struct store *s, int64_t id, enum store_state *out_state)
+{
+	enum delivery_state was;
+	int error =
+		delivery_move(s, id, &(struct move){ .from = FROM_ANY, .to = DELIVERY_GONE }, &was);
+
+	if (!error)
+		*out_state = state_seen(was);
+	return error;
+}
+
+int store_delivery_repeat(struct store *s, int64_t id, int64_t due_ms, int64_t *out_id)
+{
+	struct place p;
+	int error = store_begin(s);
+
+	if (!error)
+		error = delivery_find(s, id, &p);
+	if (error)
+		return error;
+	bind_int(s, DELIVERY_REPEAT, 1, id);
+	bind_int(s, DELIVERY_REPEAT, 2, s->now.next_delivery);
+	bind_int(s, DELIVERY_REPEAT, 3, due_ms);
+	error = statement_run(s, DELIVERY_REPEAT);
+	if (!error)
+		error = event_count(s, &p, p.refs + 1, p.pending + 1);
+	if (!error)
+		*out_id = s->now.next_delivery++;
+	return error;
 }
 
 /* One number that a query without parameters gives, or -errno. */

@@ -1,6 +1,7 @@
 #pragma once
 /*
- * store: what must survive: hooks' ids and counters, events, deliveries, idempotency keys.
+ * store: what must survive: hooks' ids and counters, events, deliveries with their attempts,
+ * idempotency keys.
  *
  * The seam of architecture §6: it speaks of these, not of SQL. Owns STATE_DIR/queue.db and its
  * transaction: the first change after a commit begins one, store_commit ends it. Reads see what the
@@ -16,12 +17,14 @@
  *     again. So a turn's commit tells whether the whole turn is kept, and is called in every turn.
  *   -ENOENT no such hook or delivery, -EEXIST the name is taken: nothing has changed.
  *
- * Ids are never reused. Units: milliseconds; due times are struct now's due_ms.
+ * Ids are never reused. Units: milliseconds; due times are struct now's due_ms, created
+ * and finished are real times.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct buf;
 struct err;
 struct store;
 
@@ -54,7 +57,7 @@ int store_hook_add(struct store *s, const char *name, int64_t *out_id); /* -EEXI
  * renamed_from stays, it is the name of the file. */
 int store_hook_rename(struct store *s, int64_t id, const char *name);
 int store_hook_renamed(struct store *s, int64_t id);
-/* With all its deliveries; *out_dropped: how many were pending. */
+/* With all its deliveries, kept ones too; *out_dropped: how many were pending. */
 int store_hook_remove(struct store *s, int64_t id, uint64_t *out_dropped);
 /* In the order of ids; `each` must not call the store, and its strings live as long as the call. */
 int store_hook_each(struct store *s, store_hook_fn *each, void *ctx);
@@ -93,31 +96,72 @@ struct store_row {
 int store_pending(struct store *s, int64_t hook_id, bool retry, int64_t after_due_ms,
 	int64_t after_id, struct store_row *rows, unsigned limit);
 
+/* Delivered and failed ones are kept, with their attempts, until store_retire or a drop. */
+enum store_state { STORE_PENDING, STORE_DELIVERED, STORE_FAILED };
+
 struct store_delivery {
 	int64_t id, event_id, hook_id;
-	int64_t created_ms; /* real time of acceptance */
-	unsigned attempts;  /* done so far */
-	char *event_name;   /* these are owned: store_delivery_release */
+	int64_t origin; /* the id that its webhook-id is made of: its own, or that of the one it repeats */
+	enum store_state state;
+	int64_t created_ms;  /* real time of acceptance */
+	int64_t due_ms;      /* of a pending one */
+	int64_t finished_ms; /* 0: pending */
+	uint32_t uid;        /* who wrote the event */
+	unsigned attempts;   /* done so far, or since it was replayed */
+	char *error;         /* of the last attempt; NULL: none, or delivered */
+	char *event_name;    /* these are owned, as error is: store_delivery_release */
 	char *request_id, *fields, *result, *rest;
 };
 int store_delivery_get(struct store *s, int64_t id, struct store_delivery *out); /* -ENOENT */
 void store_delivery_release(struct store_delivery *d);
 
-/* What became of a delivery; -ENOENT where it is no longer there. Done removes it in any state, and
- * with its last one the event; retry puts it into the lane of those tried (a failed one too: it is
- * sent again); failed keeps it, and its event, outside both lanes. `error` may be NULL. */
-int store_delivery_done(struct store *s, int64_t id);
+/* What became of a pending or a failed delivery; -ENOENT where it is no longer there, or delivered
+ * already. Done and failed keep it, and its event, outside both lanes; retry puts it into the lane of
+ * those tried. `error` may be NULL. now_ms is the real time. */
+int store_delivery_done(struct store *s, int64_t id, unsigned attempts, int64_t now_ms);
 int store_delivery_retry(
 	struct store *s, int64_t id, unsigned attempts, int64_t due_ms, const char *error);
-int store_delivery_failed(struct store *s, int64_t id, unsigned attempts, const char *error);
+int store_delivery_failed(
+	struct store *s, int64_t id, unsigned attempts, int64_t now_ms, const char *error);
+
+/* Makes a failed delivery pending again, in the lane of those tried, with attempts 0; its list of
+ * attempts stays. -ENOENT if it is not failed. */
+int store_delivery_replay(struct store *s, int64_t id, int64_t due_ms);
+/* A new delivery, in the lane of those never tried, of the same event, hook, event name and origin
+ * as one in any state. -ENOENT. */
+int store_delivery_repeat(struct store *s, int64_t id, int64_t due_ms, int64_t *out_id);
+/* Removes a delivery in any state, and with the last one its event; *out_state: what it was.
+ * -ENOENT. */
+int store_delivery_drop(struct store *s, int64_t id, enum store_state *out_state);
+
+/* One JSON object, appended to the delivery's list; kept and dropped with it. -ENOENT. */
+int store_attempt_add(struct store *s, int64_t delivery_id, const char *json, size_t len);
+/* Appends the list in order, "{…},{…}"; nothing where there is none, or no such delivery. -E2BIG: no
+ * room in `out`. */
+int store_attempts(struct store *s, int64_t delivery_id, struct buf *out);
+
+struct store_entry {
+	int64_t id, created_ms, finished_ms;
+};
+/* A page of the hook's deliveries in a state with ids above after_id, ascending. The count, or -errno. */
+int store_list(struct store *s, int64_t hook_id, enum store_state state, int64_t after_id,
+	struct store_entry *rows, unsigned limit);
+
 /* Bytes of all events that are not delivered everywhere; kept, not counted. */
 uint64_t store_backlog_bytes(const struct store *s);
+/* Bytes of what is kept: the attempts of all delivered and failed deliveries, and the payload of
+ * each event that has one. */
+uint64_t store_kept_bytes(const struct store *s);
 
 /* ---- housekeeping: bounded work a call; 1 if there is more, 0 if done, -errno */
 
 /* Removes up to `limit` idempotency keys, and gives up to 256 pages (1 MiB) back to the file system
  * when more than half of the file, and 16 MiB of it, is free. */
 int store_expire(struct store *s, int64_t ids_before_ms, unsigned limit);
+/* Removes up to `limit` kept deliveries: delivered ones that finished before delivered_ms, failed ones
+ * that finished before failed_ms, and the oldest delivered ones while more than max_bytes are kept. */
+int store_retire(struct store *s, int64_t delivered_ms, int64_t failed_ms, uint64_t max_bytes,
+	unsigned limit);
 /* At start: due times of the lane further ahead than they can be (the clock was wrong, or has been set
  * back since) come down to the latest possible, 10,000 a call. */
 int store_clamp_due(struct store *s, bool retry, int64_t latest_due_ms);

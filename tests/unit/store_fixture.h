@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Each test works in an empty directory of its own, which is also its current directory. */
@@ -102,6 +103,38 @@ static inline int64_t work_add(int64_t hook_id, int64_t due_ms)
 	return delivery_add(event_add(1), hook_id, due_ms);
 }
 
+/* Two attempts of 7 bytes, which with their comma count 15. */
+#define ATTEMPTS_BYTES 15
+
+static inline void attempts_add(int64_t id)
+{
+	assert_int_equal(store_attempt_add(s, id, "{\"n\":1}", 7), 0);
+	assert_int_equal(store_attempt_add(s, id, "{\"n\":2}", 7), 0);
+}
+
+/* The ids in a state, as "3 4 ", read in pages of 2. */
+static inline const char *listed(int64_t hook_id, enum store_state state)
+{
+	static char text[4096];
+	struct store_entry rows[2];
+	int64_t after = 0;
+	size_t len = 0;
+	int count;
+
+	text[0] = '\0';
+	do {
+		count = store_list(s, hook_id, state, after, rows, 2);
+		assert_in_range(count, 0, 2);
+		for (int i = 0; i < count; i++) {
+			after = rows[i].id;
+			len += (size_t)snprintf(
+				text + len, sizeof(text) - len, "%lld ", (long long)after);
+			assert_true(len < sizeof(text));
+		}
+	} while (count == 2);
+	return text;
+}
+
 static inline int64_t number(const char *sql)
 {
 	sqlite3_stmt *st;
@@ -112,6 +145,59 @@ static inline int64_t number(const char *sql)
 	value = sqlite3_column_int64(st, 0);
 	assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
 	return value;
+}
+
+/* What version 1 made of a database, with one hook's work: event 1 waits for its two deliveries, 2
+ * has one that failed and one that waits for its retry, 3 has one that failed. */
+static const char version_1[] =
+	"PRAGMA auto_vacuum = INCREMENTAL;"
+	"BEGIN;"
+	"CREATE TABLE meta (tag TEXT NOT NULL, next_hook INTEGER NOT NULL,"
+	" next_event INTEGER NOT NULL, next_delivery INTEGER NOT NULL,"
+	" backlog_bytes INTEGER NOT NULL);"
+	"CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE hook (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, renamed_from TEXT,"
+	" pending INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,"
+	" failed INTEGER NOT NULL DEFAULT 0, last_success_ms INTEGER NOT NULL DEFAULT 0,"
+	" last_failure_ms INTEGER NOT NULL DEFAULT 0, last_error TEXT NOT NULL DEFAULT '');"
+	"CREATE TABLE event (id INTEGER PRIMARY KEY, refs INTEGER NOT NULL,"
+	" pending INTEGER NOT NULL, bytes INTEGER NOT NULL, accepted_ms INTEGER NOT NULL,"
+	" uid INTEGER NOT NULL, request_id TEXT, fields TEXT NOT NULL, result TEXT,"
+	" rest TEXT NOT NULL);"
+	"CREATE TABLE delivery (id INTEGER PRIMARY KEY, event_id INTEGER NOT NULL,"
+	" hook_id INTEGER NOT NULL, state INTEGER NOT NULL, due_ms INTEGER NOT NULL,"
+	" attempts INTEGER NOT NULL DEFAULT 0, event_name TEXT NOT NULL, error TEXT);"
+	"CREATE INDEX delivery_lane ON delivery (hook_id, state, due_ms);"
+	"CREATE TABLE seen (key TEXT PRIMARY KEY, accepted_ms INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX seen_time ON seen (accepted_ms);"
+	"INSERT INTO meta VALUES ('0123456789ab', 2, 4, 9, 22);"
+	"INSERT INTO counter VALUES ('accepted', 3);"
+	"INSERT INTO hook (id, name, pending, failed) VALUES (1, 'h', 3, 2);"
+	"INSERT INTO event VALUES (1, 2, 2, 11, 100, 7, 'r', 'fields', NULL, 'rest!'),"
+	" (2, 2, 1, 11, 200, 7, 'r', 'fields', NULL, 'rest!'),"
+	" (3, 1, 0, 11, 300, 7, 'r', 'fields', NULL, 'rest!');"
+	"INSERT INTO delivery VALUES (1, 1, 1, 0, 101, 0, 'e', NULL),"
+	" (2, 1, 1, 0, 101, 0, 'e', NULL), (3, 2, 1, 2, 201, 4, 'e', 'HTTP 404'),"
+	" (4, 2, 1, 1, 202, 1, 'e', 'HTTP 500'), (5, 3, 1, 2, 301, 4, 'e', 'HTTP 404');"
+	"INSERT INTO seen VALUES ('key', 100);"
+	"PRAGMA application_id = 0x77686673; PRAGMA user_version = 1;"
+	"COMMIT;"
+	"PRAGMA journal_mode = WAL;";
+
+/* SQL run by another program on the closed database. */
+static inline void alter(const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open("queue.db", &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static inline void version_1_make(void)
+{
+	alter(version_1);
+	assert_int_equal(chmod("queue.db", 0600), 0);
 }
 
 struct hook_seen {
@@ -152,4 +238,18 @@ static inline void assert_hook(
 	assert_int_equal(seen.hook.pending, pending);
 	assert_int_equal(seen.hook.fresh_due_ms, fresh_due_ms);
 	assert_int_equal(seen.hook.retry_due_ms, retry_due_ms);
+}
+
+/* All that version 1 knew is there. */
+static inline void assert_version_1(void)
+{
+	assert_string_equal(store_tag(s), "0123456789ab");
+	assert_int_equal(store_counter(s, "accepted"), 3);
+	assert_int_equal(store_event_seen(s, "key", 100), 1);
+	assert_int_equal(store_backlog_bytes(s), 22);
+	assert_int_equal(store_kept_bytes(s), 22);
+	assert_hook(1, 3, 101, 202);
+	assert_string_equal(listed(1, STORE_PENDING), "1 2 4 ");
+	assert_string_equal(listed(1, STORE_FAILED), "3 5 ");
+	assert_string_equal(listed(1, STORE_DELIVERED), "");
 }

@@ -45,7 +45,7 @@ static void it_is_a_database_of_ours_that_syncs_its_log(void **state)
 	(void)state;
 	reopen();
 	assert_int_equal(number("PRAGMA application_id"), 0x77686673);
-	assert_int_equal(number("PRAGMA user_version"), 1);
+	assert_int_equal(number("PRAGMA user_version"), 2);
 	assert_int_equal(number("PRAGMA auto_vacuum"), 2);
 	assert_int_equal(number("PRAGMA synchronous"), 2);
 	store_close(s);
@@ -93,16 +93,6 @@ static void put(const char *name, const void *data, size_t len, int64_t at)
 	assert_int_equal(close(fd), 0);
 }
 
-/* SQL run by another program on the closed database. */
-static void alter(const char *sql)
-{
-	sqlite3 *db;
-
-	assert_int_equal(sqlite3_open("queue.db", &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
 static void make_ours(void)
 {
 	int64_t hook;
@@ -141,7 +131,7 @@ static void make_foreign_with_id(void)
 static void make_newer(void)
 {
 	make_ours();
-	alter("PRAGMA user_version = 2");
+	alter("PRAGMA user_version = 3");
 }
 
 /* A newer version that was killed: what it wrote is in the log only. */
@@ -153,7 +143,7 @@ static void make_newer_in_log(void)
 	assert_int_equal(sqlite3_open("queue.db", &db), SQLITE_OK);
 	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	assert_int_equal(
-		sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA user_version = 2", NULL,
+		sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA user_version = 3", NULL,
 			NULL, NULL),
 		SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
@@ -181,6 +171,18 @@ static void make_without_table(void)
 	alter("DROP TABLE seen");
 }
 
+static void make_older_without_table(void)
+{
+	version_1_make();
+	alter("DROP TABLE seen");
+}
+
+static void make_older_without_totals(void)
+{
+	version_1_make();
+	alter("DELETE FROM meta");
+}
+
 static void make_without_totals(void)
 {
 	make_ours();
@@ -202,12 +204,14 @@ static void what_is_not_ours_is_refused_and_left_as_it_was(void **state)
 		{ make_zeros, "queue.db is not a database" },
 		{ make_foreign, "queue.db is another program's" },
 		{ make_foreign_with_id, "another program's database (application id 0xf055112)" },
-		{ make_newer, "queue.db was written by a newer webhookfs (format 2; this" },
+		{ make_newer, "queue.db was written by a newer webhookfs (format 3; this" },
 		{ make_newer_in_log, "queue.db was written by a newer webhookfs" },
 		{ make_short, "queue.db is damaged" },
 		{ make_scrambled, "queue.db is damaged" },
 		{ make_without_table, "queue.db is damaged (no such table: seen)" },
 		{ make_without_totals, "queue.db is damaged" },
+		{ make_older_without_table, "queue.db is damaged (no such table: seen)" },
+		{ make_older_without_totals, "queue.db is damaged" },
 		{ make_log_alone, "queue.db-wal has no database" },
 	};
 
@@ -231,6 +235,66 @@ static void what_is_not_ours_is_refused_and_left_as_it_was(void **state)
 		(void)unlink("queue.db-wal");
 		(void)unlink("queue.db-shm");
 	}
+}
+
+/* The schema as SQL, without what was free in its layout. */
+static void schema_show(char *out, size_t size)
+{
+	sqlite3_stmt *st;
+
+	assert_int_equal(sqlite3_prepare_v2(s->db,
+				 "SELECT group_concat(sql, x'0a')"
+				 " FROM (SELECT sql FROM sqlite_schema ORDER BY name)",
+				 -1, &st, NULL),
+		SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	assert_in_range(
+		snprintf(out, size, "%s", (const char *)sqlite3_column_text(st, 0)), 500, size - 1);
+	assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
+}
+
+static void version_1_is_brought_up_to_date(void **state)
+{
+	char fresh[4000], upgraded[4000];
+	struct store_entry rows[2];
+	struct store_delivery d;
+	int64_t id;
+
+	(void)state;
+	reopen();
+	schema_show(fresh, sizeof(fresh));
+	store_close(s);
+	s = NULL;
+	assert_int_equal(unlink("queue.db"), 0);
+
+	version_1_make();
+	reopen();
+	assert_false(store_changed(s));
+	for (int i = 0; i < 2; i++) {
+		assert_version_1();
+		assert_int_equal(number("PRAGMA user_version"), 2);
+		schema_show(upgraded, sizeof(upgraded));
+		assert_string_equal(upgraded, fresh);
+		reopen();
+	}
+	assert_int_equal(store_list(s, 1, STORE_FAILED, 0, rows, 2), 2);
+	assert_int_equal(rows[0].finished_ms, 200);
+	assert_int_equal(rows[1].finished_ms, 300);
+	assert_int_equal(store_delivery_get(s, 3, &d), 0);
+	assert_int_equal(d.origin, 3);
+	assert_string_equal(d.error, "HTTP 404");
+	assert_int_equal(d.attempts, 4);
+	store_delivery_release(&d);
+
+	assert_int_equal(store_retire(s, 0, 300, UINT64_MAX, 10), 0);
+	assert_string_equal(listed(1, STORE_FAILED), "5 ");
+	assert_int_equal(store_kept_bytes(s), 11);
+	assert_int_equal(store_delivery_replay(s, 5, 400), 0);
+	assert_int_equal(store_delivery_done(s, 4, 2, 400), 0);
+	assert_int_equal(store_delivery_repeat(s, 4, 400, &id), 0);
+	assert_int_equal(id, 9);
+	assert_int_equal(store_backlog_bytes(s), 33);
+	assert_int_equal(store_kept_bytes(s), 11);
 }
 
 static void a_directory_that_is_not_there_is_named(void **state)
@@ -420,6 +484,7 @@ int main(void)
 			it_is_a_database_of_ours_that_syncs_its_log, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			what_is_not_ours_is_refused_and_left_as_it_was, enter, leave),
+		cmocka_unit_test_setup_teardown(version_1_is_brought_up_to_date, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			a_directory_that_is_not_there_is_named, enter, leave),
 		cmocka_unit_test_setup_teardown(a_database_in_use_is_refused, enter, leave),

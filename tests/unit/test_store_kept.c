@@ -1,0 +1,307 @@
+/* Deliveries that have ended: kept with their attempts, listed, sent again, dropped and retired. */
+#include "store_fixture.h"
+#include "util/buf.h"
+
+#include <errno.h>
+
+static void assert_attempts(int64_t id, const char *expected)
+{
+	struct buf list = BUF(1000);
+
+	assert_int_equal(store_attempts(s, id, &list), 0);
+	assert_string_equal(buf_str(&list), expected);
+	buf_release(&list);
+}
+
+/* A delivery that failed, or was delivered, at the time. */
+static int64_t failed_add(int64_t hook_id, int64_t finished_ms)
+{
+	int64_t id = work_add(hook_id, 3);
+
+	attempts_add(id);
+	assert_int_equal(store_delivery_failed(s, id, 2, finished_ms, "HTTP 500"), 0);
+	return id;
+}
+
+static int64_t delivered_add(int64_t hook_id, int64_t finished_ms)
+{
+	int64_t id = work_add(hook_id, 3);
+
+	attempts_add(id);
+	assert_int_equal(store_delivery_done(s, id, 2, finished_ms), 0);
+	return id;
+}
+
+#define KEPT_BYTES (SAMPLE_BYTES + ATTEMPTS_BYTES)
+
+static void what_has_ended_is_kept_as_it_ended(void **state)
+{
+	int64_t hook, delivered, failed;
+	struct store_delivery d;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	delivered = delivered_add(hook, 70);
+	failed = failed_add(hook, 80);
+	commit();
+	reopen();
+	assert_int_equal(store_kept_bytes(s), 2 * KEPT_BYTES);
+	assert_int_equal(store_backlog_bytes(s), 0);
+	assert_hook(hook, 0, -1, -1);
+
+	assert_int_equal(store_delivery_get(s, delivered, &d), 0);
+	assert_int_equal(d.state, STORE_DELIVERED);
+	assert_int_equal(d.finished_ms, 70);
+	assert_int_equal(d.attempts, 2);
+	assert_null(d.error);
+	assert_string_equal(d.fields, sample.fields);
+	store_delivery_release(&d);
+	assert_null(d.error);
+
+	assert_int_equal(store_delivery_get(s, failed, &d), 0);
+	assert_int_equal(d.state, STORE_FAILED);
+	assert_int_equal(d.finished_ms, 80);
+	assert_string_equal(d.error, "HTTP 500");
+	store_delivery_release(&d);
+}
+
+static void attempts_are_kept_in_order_and_counted_once_it_has_ended(void **state)
+{
+	struct buf small = BUF(20);
+	int64_t hook, id;
+	enum store_state was;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	id = work_add(hook, 0);
+	assert_attempts(id, "");
+	assert_attempts(99, "");
+	attempts_add(id);
+	/* Bytes, not characters; and not more than is said. */
+	assert_int_equal(store_attempt_add(s, id, "{\"\xc3\xa9\":3}---", 8), 0);
+	assert_attempts(id, "{\"n\":1},{\"n\":2},{\"\xc3\xa9\":3}");
+	assert_int_equal(store_kept_bytes(s), 0);
+	assert_int_equal(store_delivery_failed(s, id, 3, 1, NULL), 0);
+	assert_int_equal(store_kept_bytes(s), SAMPLE_BYTES + 24);
+	assert_int_equal(store_attempt_add(s, id, "{}", 2), 0);
+	assert_int_equal(store_kept_bytes(s), SAMPLE_BYTES + 27);
+	commit();
+	reopen();
+	assert_int_equal(store_kept_bytes(s), SAMPLE_BYTES + 27);
+	assert_attempts(id, "{\"n\":1},{\"n\":2},{\"\xc3\xa9\":3},{}");
+
+	assert_int_equal(store_attempts(s, id, &small), -E2BIG);
+	buf_release(&small);
+	assert_int_equal(store_delivery_drop(s, id, &was), 0);
+	assert_attempts(id, "");
+	/* The first attempt of one that has ended has no comma. */
+	id = work_add(hook, 0);
+	assert_int_equal(store_delivery_done(s, id, 1, 1), 0);
+	assert_int_equal(store_attempt_add(s, id, "{}", 2), 0);
+	assert_int_equal(store_kept_bytes(s), SAMPLE_BYTES + 2);
+}
+
+static void lists_go_by_id_whatever_is_due_or_finished_first(void **state)
+{
+	struct store_entry rows[9];
+	int64_t hook, other;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	other = hook_add("other");
+	for (int i = 0; i < 8; i++) /* ids 1 to 8, the later the earlier due */
+		(void)work_add(hook, 100 - i);
+	(void)work_add(other, 0);
+	assert_int_equal(store_delivery_retry(s, 3, 1, 500, NULL), 0);
+	assert_int_equal(store_delivery_retry(s, 8, 1, 400, NULL), 0);
+	assert_int_equal(store_delivery_done(s, 6, 1, 10), 0);
+	assert_int_equal(store_delivery_done(s, 2, 1, 20), 0);
+	assert_int_equal(store_delivery_done(s, 5, 1, 5), 0);
+	assert_int_equal(store_delivery_failed(s, 4, 1, 30, NULL), 0);
+	assert_string_equal(listed(hook, STORE_PENDING), "1 3 7 8 ");
+	assert_string_equal(listed(hook, STORE_DELIVERED), "2 5 6 ");
+	assert_string_equal(listed(hook, STORE_FAILED), "4 ");
+	assert_string_equal(listed(other, STORE_PENDING), "9 ");
+	assert_string_equal(listed(99, STORE_PENDING), "");
+
+	assert_int_equal(store_list(s, hook, STORE_DELIVERED, 2, rows, 9), 2);
+	assert_int_equal(rows[1].id, 6);
+	assert_int_equal(rows[1].created_ms, 1000);
+	assert_int_equal(rows[1].finished_ms, 10);
+	assert_int_equal(store_list(s, hook, STORE_PENDING, 7, rows, 9), 1);
+	assert_int_equal(rows[0].finished_ms, 0);
+}
+
+static void a_failed_one_is_replayed(void **state)
+{
+	int64_t hook, id;
+	struct store_delivery d;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	id = failed_add(hook, 80);
+	assert_int_equal(store_delivery_replay(s, id, 600), 0);
+	assert_hook(hook, 1, -1, 600);
+	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
+	assert_int_equal(store_kept_bytes(s), 0);
+	assert_attempts(id, "{\"n\":1},{\"n\":2}");
+	assert_int_equal(store_delivery_get(s, id, &d), 0);
+	assert_int_equal(d.state, STORE_PENDING);
+	assert_int_equal(d.attempts, 0);
+	assert_int_equal(d.due_ms, 600);
+	assert_int_equal(d.finished_ms, 0);
+	assert_int_equal(d.origin, id);
+	assert_null(d.error);
+	store_delivery_release(&d);
+
+	assert_int_equal(store_delivery_replay(s, id, 700), -ENOENT);
+	assert_int_equal(store_delivery_done(s, id, 1, 90), 0);
+	assert_int_equal(store_delivery_replay(s, id, 700), -ENOENT);
+	assert_hook(hook, 0, -1, -1);
+	assert_int_equal(store_kept_bytes(s), KEPT_BYTES);
+}
+
+static void a_repeat_shares_the_event_and_the_origin(void **state)
+{
+	int64_t hook, id, again, third;
+	enum store_state was;
+	struct store_delivery d;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	id = delivered_add(hook, 70);
+	assert_int_equal(store_delivery_repeat(s, id, 600, &again), 0);
+	assert_true(again > id);
+	assert_hook(hook, 1, 600, -1);
+	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
+	assert_int_equal(store_kept_bytes(s), KEPT_BYTES);
+	assert_int_equal(number("SELECT count(*) FROM event"), 1);
+	/* One that waits is repeated too, and a repeat of a repeat has the first one's origin. */
+	assert_int_equal(store_delivery_repeat(s, again, 500, &third), 0);
+	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
+	commit();
+	reopen();
+	assert_hook(hook, 2, 500, -1);
+	assert_int_equal(store_delivery_get(s, third, &d), 0);
+	assert_int_equal(d.origin, id);
+	assert_int_equal(d.state, STORE_PENDING);
+	assert_int_equal(d.attempts, 0);
+	assert_string_equal(d.event_name, "deployment_request_failed");
+	assert_string_equal(d.rest, sample.rest);
+	store_delivery_release(&d);
+	assert_attempts(third, "");
+
+	/* The event stays until the last goes, and counts where any is. */
+	assert_int_equal(store_delivery_drop(s, id, &was), 0);
+	assert_int_equal(was, STORE_DELIVERED);
+	assert_int_equal(store_kept_bytes(s), 0);
+	assert_int_equal(store_delivery_drop(s, third, &was), 0);
+	assert_int_equal(was, STORE_PENDING);
+	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
+	assert_int_equal(store_delivery_failed(s, again, 1, 9, NULL), 0);
+	assert_int_equal(store_backlog_bytes(s), 0);
+	assert_int_equal(store_kept_bytes(s), SAMPLE_BYTES);
+	assert_int_equal(store_delivery_drop(s, again, &was), 0);
+	assert_int_equal(was, STORE_FAILED);
+	assert_int_equal(store_kept_bytes(s), 0);
+	assert_int_equal(number("SELECT count(*) FROM event"), 0);
+}
+
+static void the_old_retire_and_the_limit_holds(void **state)
+{
+	int64_t hook;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	for (int i = 1; i <= 6; i++) /* the lower id finished later */
+		(void)delivered_add(hook, 100 - i);
+	for (int i = 1; i <= 3; i++) /* ids 7 to 9 */
+		(void)failed_add(hook, 50 + i);
+	(void)work_add(hook, 0);
+	commit();
+	assert_int_equal(store_retire(s, 94, 51, UINT64_MAX, 10), 0);
+	assert_false(store_changed(s));
+	assert_int_equal(store_retire(s, 98, 53, UINT64_MAX, 2), 1);
+	assert_string_equal(listed(hook, STORE_DELIVERED), "1 2 3 4 ");
+	assert_string_equal(listed(hook, STORE_FAILED), "7 8 9 ");
+	assert_int_equal(store_retire(s, 98, 53, UINT64_MAX, 3), 1);
+	assert_int_equal(store_retire(s, 98, 53, UINT64_MAX, 3), 0);
+	assert_string_equal(listed(hook, STORE_DELIVERED), "1 2 ");
+	assert_string_equal(listed(hook, STORE_FAILED), "9 ");
+	assert_string_equal(listed(hook, STORE_PENDING), "10 ");
+	assert_int_equal(store_kept_bytes(s), 3 * KEPT_BYTES);
+	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
+}
+
+static void too_much_retires_the_oldest_delivered(void **state)
+{
+	int64_t hook, again;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	for (int i = 1; i <= 600; i++) /* more than a page */
+		(void)delivered_add(hook, i);
+	(void)failed_add(hook, 1);
+	(void)failed_add(hook, 1);
+	/* As long as the event has a pending one it stays, but no longer counts as kept. */
+	assert_int_equal(store_delivery_repeat(s, 1, 5, &again), 0);
+	commit();
+	assert_int_equal(store_retire(s, 0, 0, 602 * KEPT_BYTES, 1000), 0);
+	assert_false(store_changed(s));
+	assert_int_equal(store_retire(s, 0, 0, 602 * KEPT_BYTES - 1, 1000), 0);
+	assert_int_equal(store_kept_bytes(s), 601 * KEPT_BYTES);
+	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
+	assert_int_equal(store_retire(s, 0, 0, 5 * KEPT_BYTES, 500), 1);
+	assert_int_equal(store_retire(s, 0, 0, 5 * KEPT_BYTES, 500), 0);
+	assert_string_equal(listed(hook, STORE_DELIVERED), "598 599 600 ");
+	/* What failed stays, whatever it takes. */
+	assert_int_equal(store_retire(s, 0, 0, 0, 500), 0);
+	assert_string_equal(listed(hook, STORE_DELIVERED), "");
+	assert_string_equal(listed(hook, STORE_FAILED), "601 602 ");
+	commit();
+	reopen();
+	assert_int_equal(store_kept_bytes(s), 2 * KEPT_BYTES);
+	assert_int_equal(number("SELECT count(*) FROM event"), 3);
+}
+
+/* A state that no version has written is damage, and must not be counted with. */
+static void an_impossible_state_is_an_error(void **state)
+{
+	int64_t id;
+
+	(void)state;
+	reopen();
+	id = work_add(hook_add("h"), 0);
+	commit();
+	assert_int_equal(
+		sqlite3_exec(s->db, "UPDATE delivery SET state = 7", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(store_delivery_done(s, id, 1, 1), -EIO);
+	assert_int_equal(store_commit(s), -EIO);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_has_ended_is_kept_as_it_ended, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			attempts_are_kept_in_order_and_counted_once_it_has_ended, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			lists_go_by_id_whatever_is_due_or_finished_first, enter, leave),
+		cmocka_unit_test_setup_teardown(a_failed_one_is_replayed, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			a_repeat_shares_the_event_and_the_origin, enter, leave),
+		cmocka_unit_test_setup_teardown(the_old_retire_and_the_limit_holds, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			too_much_retires_the_oldest_delivered, enter, leave),
+		cmocka_unit_test_setup_teardown(an_impossible_state_is_an_error, enter, leave),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
