@@ -7,6 +7,7 @@
 #include "util/text.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +56,6 @@ struct hook *hook_new(const char *name, const struct types *t)
 		abort();
 	h->types = t;
 	h->uid = h->gid = HOOK_OWNER_UNSET;
-	h->uid = h->gid = HOOK_OWNER_UNSET;
 	h->name = strdup(name);
 	if (!h->name)
 		abort();
@@ -102,6 +102,7 @@ struct hook *hook_clone(const struct hook *h)
 			good &= text_copy(text_field(&hook_settings[i], c));
 	good &= text_copy(&c->name);
 	good &= text_copy(&c->labels);
+	good &= retry_copy(c, h);
 	if (!good || object_copy(&c->object, &h->object) < 0 || headers_copy(c, h) < 0 ||
 		files_copy(c, h) < 0) {
 		hook_free(c);
@@ -129,7 +130,18 @@ const struct setting *hook_setting(const char *name)
 	return setting_find(hook_settings, hook_settings_count, name);
 }
 
-static bool setting_is_empty(const struct hook *h, const struct setting *s)
+const char *protected_field(const struct setting *s, char out[PROTECTED_FIELD_SIZE])
+{
+	snprintf(out, PROTECTED_FIELD_SIZE, "%s_protected", s->name);
+	return out;
+}
+
+int row_memory_error(const struct setting *s, struct err *err)
+{
+	return err_set(err, ENOMEM, ERR_NO_COLUMN, "there is no memory left for %s", s->name);
+}
+
+bool row_is_empty(const struct hook *h, const struct setting *s)
 {
 	struct buf text = BUF_SECRET(HOOK_JSON_MAX);
 	bool empty;
@@ -143,7 +155,7 @@ static bool setting_is_empty(const struct hook *h, const struct setting *s)
 bool hook_complete(const struct hook *h)
 {
 	for (size_t i = 0; i < hook_settings_count; i++)
-		if (hook_settings[i].required && setting_is_empty(h, &hook_settings[i]))
+		if (hook_settings[i].required && row_is_empty(h, &hook_settings[i]))
 			return false;
 	return true;
 }
@@ -153,7 +165,7 @@ void hook_missing(const struct hook *h, struct buf *out)
 	const char *blank = "";
 
 	for (size_t i = 0; i < hook_settings_count; i++) {
-		if (!hook_settings[i].required || !setting_is_empty(h, &hook_settings[i]))
+		if (!hook_settings[i].required || !row_is_empty(h, &hook_settings[i]))
 			continue;
 		buf_addf(out, "%s%s", blank, hook_settings[i].name);
 		blank = " ";
@@ -167,6 +179,9 @@ int hook_store(
 	int rc;
 
 	len = text_trim(&start, len);
+	/* Resetting cannot fail, but the default may not fit the other rows. */
+	if (!len && s->type == SETTING_CUSTOM)
+		return setting_store(s, h, s->def, strlen(s->def), err);
 	rc = setting_store(s, h, start, len, err);
 	if (rc < 0)
 		err_shift(err, (size_t)(start - text));
@@ -177,6 +192,8 @@ void hook_show(const struct hook *h, const struct setting *s, struct buf *out)
 {
 	if (!strcmp(s->name, FILE_URL) && h->url && hook_protected(h, FILE_URL))
 		url_masked(h->url, out);
+	else if (row_protects(s))
+		buf_adds(out, row_is_empty(h, s) ? "" : MASK);
 	else
 		setting_show(s, h, out);
 }

@@ -6,14 +6,17 @@
  * of their names. Pure; every change is made on a clone that replaces the hook when it has been
  * saved, so a hook is never half changed.
  *
- * Protected values (a header whose file others may not read; likewise a url) are shown as MASK by
- * hook_show and stand in no sentence; only hook_json(…, HOOK_JSON_STORED) and the sender read
- * them. Memory that held one is cleared before it is freed.
+ * Protected values (a header whose file others may not read; likewise a url; the secret always) are
+ * shown as MASK by hook_show and stand in no sentence; only hook_json(…, HOOK_JSON_STORED) and the
+ * sender read them. Memory that held one is cleared before it is freed.
  *
  * Errors: as in setting.h; -EPERM where a protected value would be laid open.
  */
 #include "model/object.h"
+#include "model/sign.h"
 #include "util/setting.h"
+
+struct schedule;
 
 #define HOOK_NAME_MAX        64 /* bytes */
 #define HOOK_URL_MAX         2048
@@ -71,6 +74,16 @@ struct hook {
 	char *labels; /* "key:value" lines, joined by '\n' */
 	bool include_result;
 	uint64_t timeout_ms;
+	bool retry; /* false: one attempt */
+	struct schedule
+		*delays;       /* of its own; NULL: the standard one's. Read it by hook_schedule. */
+	uint64_t max_age_ms;   /* 0: as long as the schedule lasts */
+	uint64_t max_inflight; /* 0: no limit of its own */
+	unsigned rate;         /* starts … 0: no limit */
+	int64_t rate_ms;       /* … in this time */
+	bool ordered;
+	char *secret; /* good for sign_keys_parse in the style of `signature` */
+	enum sign_style signature;
 
 	struct header *headers;
 	size_t header_count;
@@ -97,7 +110,8 @@ void hook_missing(const struct hook *h, struct buf *out);
 
 /*
  * Store checks what a single row cannot: that a mask is not taken for a value, that the events fit
- * the object's type. Show masks what is protected.
+ * the object's type and the secret the signature; a default that is put back, too, so that removing
+ * a value can be refused. Show masks what is protected.
  */
 int hook_store(
 	struct hook *h, const struct setting *s, const char *text, size_t len, struct err *err);
@@ -107,9 +121,26 @@ void hook_show(const struct hook *h, const struct setting *s, struct buf *out);
  * is protected, would be protected from birth, or may hold a protected value.
  */
 bool hook_protected(const struct hook *h, const char *file);
-/* Whether a text that was refused for the file may be quoted to who reads errors: not one for a protected
- * file, nor one that looks like a url, which may hold a password or be a secret as a whole. */
+/* Whether a text that was refused for the file may be quoted to who reads errors: not one for a
+ * protected file, nor one that looks like a url, which may hold a password or be a secret as a whole. */
 bool hook_quotable(const struct hook *h, const char *file, const char *text, size_t len);
+
+/* When a delivery that failed is tried again: the standard schedule, an empty one, or the hook's own. */
+const struct schedule *hook_schedule(const struct hook *h);
+
+/*
+ * The keys to sign with; *out is NULL where there is no secret. They are made anew at each call, which
+ * costs little beside a request, and are the caller's: sign_keys_free. -ENOMEM.
+ */
+int hook_sign_keys(const struct hook *h, struct sign_keys **out);
+/*
+ * What a write of SECRET_GENERATE to the file means: a fresh secret takes the old one's place, all
+ * lines of it, and is appended to *shown (a BUF_SECRET), the only place where it is ever seen.
+ * hook_store refuses the word, because there is nobody to show the secret to. -ENOMEM, -E2BIG, or
+ * getrandom's error; then nothing is changed.
+ */
+#define SECRET_GENERATE "generate"
+int hook_secret_generate(struct hook *h, struct buf *shown);
 
 /* Headers: names compare without case and keep the spelling of the one who made them. */
 struct header *hook_header_find(const struct hook *h, const char *name);
@@ -135,7 +166,8 @@ struct hook_file *hook_file_get(struct hook *h, const char *name);
  * What a chmod means: permission bits are kept; for a header or url, taking group's and others'
  * read bits away protects the value (nothing beyond 0600 is kept then), and giving one back while
  * there is a value is -EPERM, but for a file that its maker has not closed yet (`young`) and that
- * is not born protected: install and mv make files 0600 and open them up at the end.
+ * is not born protected: install and mv make files 0600 and open them up at the end. A secret is
+ * protected whatever it holds, so opening it up is always -EPERM.
  */
 int hook_chmod(struct hook *h, const char *file, mode_t mode, bool young, struct err *err);
 
@@ -160,7 +192,7 @@ void hook_json(const struct hook *h, enum hook_json form, struct buf *out);
  * owner and files carry over ("owner" and "files" count only without it, so that config.json
  * neither gives a hook away nor opens its files), and its stored values stand in for protected
  * ones: a header's that is null or absent, a url's that is masked, or null beside "url_protected":
- * true. -EPERM where that would lay one open.
+ * true, a secret that is null or absent ("" removes it), and with it the signature. -EPERM where that would lay one open.
  */
 int hook_from_json(const char *name, const struct types *t, const struct hook *old,
 	const char *text, size_t len, struct err *err, struct hook **out);

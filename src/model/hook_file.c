@@ -1,6 +1,6 @@
 /*
  * Modes and owners of a hook's files, and what a mode means: a header or url that neither group nor
- * others may read is protected, and stays so while it has a value.
+ * others may read is protected, and stays so while it has a value. Rows that protect always do so.
  */
 #include "model/hook_internal.h"
 #include "util/err.h"
@@ -116,7 +116,7 @@ bool hook_protected(const struct hook *h, const char *file)
 
 	if (name)
 		return hd ? hd->protected : header_born_protected(name);
-	if (!strcmp(file, FILE_CONFIG))
+	if (!strcmp(file, FILE_CONFIG) || row_protects(hook_setting(file)))
 		return true;
 	f = hook_file_find(h, file);
 	return !strcmp(file, FILE_URL) && mode_is_set(f) && mode_protects(f->mode);
@@ -154,13 +154,17 @@ int hook_chmod(struct hook *h, const char *file, mode_t mode, bool young, struct
 {
 	const char *name = header_of(file);
 	struct header *hd = name ? hook_header_find(h, name) : NULL;
-	bool protectable = hd || !strcmp(file, FILE_URL);
+	bool always = row_protects(hook_setting(file));
+	bool protectable = hd || always || !strcmp(file, FILE_URL);
 	bool protect = protectable && mode_protects(mode);
 	const char *value = hd ? hd->value : h->url;
 	struct hook_file *f;
 
 	if (name && !hd)
 		return err_set(err, ENOENT, ERR_NO_COLUMN, "there is no such header");
+	if (always && !protect)
+		return err_set(err, EPERM, ERR_NO_COLUMN,
+			"%s is always protected: neither group nor others may read it", file);
 	if (young && !(name && header_born_protected(name)))
 		value = NULL;
 	if (protectable && !protect && value && hook_protected(h, file))

@@ -3,7 +3,10 @@
  * hook_internal: what the files of hook share and nobody else sees.
  *
  *     hook.c           life cycle, completeness, store and show
- *     hook_settings.c  the table of rows
+ *     hook_settings.c  the table of rows; the functions of its custom rows are in
+ *                      hook_settings_event.c     what the hook is about
+ *                      hook_settings_delivery.c  retry and rate
+ *                      hook_settings_secret.c    secret and signature
  *     hook_header.c    headers
  *     hook_file.c      modes and owners of the files; what chmod protects
  *     hook_json.c      hook → JSON
@@ -13,9 +16,11 @@
 
 #include <string.h>
 
-#define FILE_URL     "url"
-#define FILE_CONFIG  "config.json"
-#define FILE_HEADERS "headers/" /* and the header's name */
+#define FILE_URL       "url"
+#define FILE_SECRET    "secret"
+#define FILE_SIGNATURE "signature"
+#define FILE_CONFIG    "config.json"
+#define FILE_HEADERS   "headers/" /* and the header's name */
 
 /* Modes that let nobody but the owner read: these protect. */
 static inline bool mode_protects(mode_t mode)
@@ -31,7 +36,47 @@ static inline bool text_is_mask(const char *text, size_t len)
 /* free() for what may have been a secret; NULL is fine. */
 void secret_free(char *s);
 
-const struct setting *hook_setting(const char *name);
+/* The bytes before the next of `stops` in text. */
+static inline size_t text_span(const char *text, size_t len, const char *stops)
+{
+	size_t n = 0;
+
+	while (n < len && (!text[n] || !strchr(stops, text[n])))
+		n++;
+	return n;
+}
+
+const struct setting *hook_setting(const char *name); /* NULL: none */
+/* True for a row whose value is never shown; NULL is none. */
+static inline bool row_protects(const struct setting *s)
+{
+	return s && mode_protects(s->mode);
+}
+bool row_is_empty(const struct hook *h, const struct setting *s);
+/* The field of config.json that says so, "secret_protected". Returns `out`. */
+#define PROTECTED_FIELD_SIZE 64
+const char *protected_field(const struct setting *s, char out[PROTECTED_FIELD_SIZE]);
+/* -ENOMEM */
+int row_memory_error(const struct setting *s, struct err *err);
+
+typedef int row_store_fn(
+	const struct setting *s, void *obj, const char *text, size_t len, struct err *err);
+typedef void row_show_fn(const struct setting *s, const void *obj, struct buf *out);
+typedef void row_reset_fn(const struct setting *s, void *obj);
+
+row_store_fn url_judge, event_store, object_store, enabled_store, description_judge, labels_store;
+row_show_fn event_show, object_show_path, enabled_show, labels_show;
+row_reset_fn event_reset, object_reset, enabled_reset, labels_reset;
+
+row_store_fn retry_store, rate_store;
+row_show_fn retry_show, rate_show;
+row_reset_fn retry_reset, rate_reset;
+bool retry_copy(struct hook *to, const struct hook *from); /* false: no memory */
+
+row_store_fn secret_judge, signature_store;
+row_show_fn signature_show;
+row_reset_fn signature_reset;
+
 /* Appends the names of the events, one a line: in full, or short forms as they were written. */
 void events_add(const struct hook *h, bool keep_short, struct buf *out);
 

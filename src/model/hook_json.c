@@ -98,21 +98,28 @@ static json_t *shown_value(const struct hook *h, const struct setting *s)
 	return value;
 }
 
+/* 0 is null where it stands for an empty default: it need not be within the row's limits. */
+static json_t *number_value(const struct setting *s, uint64_t number)
+{
+	if (!number && !*s->def)
+		return json_null();
+	if (s->type != SETTING_DURATION)
+		return json_integer((json_int_t)number);
+	return number % 1000 ? json_real((double)number / 1000)
+			     : json_integer((json_int_t)(number / 1000));
+}
+
 static json_t *row_value(const struct hook *h, const struct setting *s)
 {
 	const void *field = (const char *)h + s->offset;
-	uint64_t number;
 
 	switch (s->type) {
 	case SETTING_BOOL:
 		return json_boolean(*(const bool *)field);
 	case SETTING_UINT:
 	case SETTING_SIZE:
-		return json_integer((json_int_t) * (const uint64_t *)field);
 	case SETTING_DURATION:
-		number = *(const uint64_t *)field;
-		return number % 1000 ? json_real((double)number / 1000)
-				     : json_integer((json_int_t)(number / 1000));
+		return number_value(s, *(const uint64_t *)field);
 	case SETTING_TEXT:
 	case SETTING_CUSTOM:
 		break;
@@ -198,6 +205,13 @@ static int put_enabled(const struct hook *h, enum hook_json form, json_t *root)
 						  : json_boolean(h->enabled == HOOK_ON));
 }
 
+static int put_retry(const struct hook *h, enum hook_json form, json_t *root)
+{
+	(void)form;
+	return json_object_set_new(root, "retry",
+		h->delays ? shown_value(h, hook_setting("retry")) : json_boolean(h->retry));
+}
+
 static int put_labels(const struct hook *h, enum hook_json form, json_t *root)
 {
 	json_t *labels = json_object();
@@ -275,15 +289,22 @@ static const struct field {
 	{ "event", put_event },
 	{ "headers", put_headers },
 	{ "timeout", NULL },
+	{ "retry", put_retry },
 	{ "include_result", NULL },
 	{ "enabled", put_enabled },
 	{ "labels", put_labels },
 };
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
 
-static int put_row(const struct hook *h, const struct setting *s, json_t *root)
+/* A protected value that is not shown leaves null and NAME_protected behind. */
+static int put_row(const struct hook *h, enum hook_json form, const struct setting *s, json_t *root)
 {
-	return json_object_set_new(root, s->name, row_value(h, s));
+	char flag[PROTECTED_FIELD_SIZE];
+
+	if (form == HOOK_JSON_STORED || !row_protects(s) || row_is_empty(h, s))
+		return json_object_set_new(root, s->name, row_value(h, s));
+	return json_object_set_new(root, s->name, json_null()) |
+		json_object_set_new(root, protected_field(s, flag), json_true());
 }
 
 static bool is_ubiops(const struct setting *s)
@@ -300,10 +321,10 @@ static int put_all(const struct hook *h, enum hook_json form, json_t *root)
 
 	for (size_t i = 0; i < FIELD_COUNT; i++)
 		rc |= fields[i].put ? fields[i].put(h, form, root)
-				    : put_row(h, hook_setting(fields[i].row), root);
+				    : put_row(h, form, hook_setting(fields[i].row), root);
 	for (size_t i = 0; i < hook_settings_count; i++)
 		if (!is_ubiops(&hook_settings[i]))
-			rc |= put_row(h, &hook_settings[i], root);
+			rc |= put_row(h, form, &hook_settings[i], root);
 	if (form == HOOK_JSON_STORED)
 		rc |= put_owner(h, root) | put_files(h, root);
 	return rc;

@@ -144,7 +144,9 @@ static bool add_row_text(struct buf *text, const struct setting *s, const json_t
 {
 	switch (s->type) {
 	case SETTING_TEXT:
-		return json_is_string(value) && add_scalar(text, value);
+		if (json_is_string(value))
+			return add_scalar(text, value);
+		return s->lines && json_is_array(value) && add_lines(text, value);
 	case SETTING_BOOL:
 		return json_is_boolean(value) && add_scalar(text, value);
 	case SETTING_UINT:
@@ -195,6 +197,32 @@ static int take_row(struct reader *r, const struct setting *s)
 		rc = store_row(r, s, buf_str(&text), text.len);
 	buf_release(&text);
 	return rc;
+}
+
+static int keep_row(struct reader *r, const struct setting *s)
+{
+	struct buf text = BUF_SECRET(HOOK_JSON_MAX);
+	int rc;
+
+	setting_show(s, r->old, &text);
+	rc = buf_error(&text) ? read_memory_error(r) : store_row(r, s, buf_str(&text), text.len);
+	buf_release(&text);
+	return rc;
+}
+
+/* The old hook's value stays unless there is another; an empty text removes it. */
+static int take_protected(struct reader *r, const struct setting *s)
+{
+	char flag[PROTECTED_FIELD_SIZE];
+	bool protect = true;
+	const json_t *value = read_member(r->root, protected_field(s, flag));
+	int rc = read_bool(r, value, flag, &protect);
+
+	if (rc < 0)
+		return rc;
+	if (!protect)
+		return read_open_error(r, flag);
+	return r->old && !read_member(r->root, s->name) ? keep_row(r, s) : take_row(r, s);
 }
 
 /* ---- settings in a shape of their own */
@@ -269,6 +297,16 @@ static int take_url(struct reader *r)
 	return rc;
 }
 
+/* A secret that stays is read by the signature that it was written for. */
+static int take_signature(struct reader *r)
+{
+	const struct setting *s = hook_setting(FILE_SIGNATURE);
+	bool keep = r->old && r->old->secret && !read_member(r->root, FILE_SECRET) &&
+		!read_member(r->root, FILE_SIGNATURE);
+
+	return keep ? keep_row(r, s) : take_row(r, s);
+}
+
 static int take_labels(struct reader *r)
 {
 	const json_t *labels = read_member(r->root, "labels");
@@ -303,12 +341,16 @@ out:
 
 /* ---- the whole */
 
-/* Rows whose JSON is not their text. The object comes first: events are judged against it. */
+/*
+ * Rows whose JSON is not their text, and before all others those that others are judged against:
+ * events against the object, the secret against the signature.
+ */
 static const struct {
 	const char *row;
 	int (*take)(struct reader *r);
 } shaped[] = {
 	{ "object", take_object },
+	{ FILE_SIGNATURE, take_signature },
 	{ FILE_URL, take_url },
 	{ "labels", take_labels },
 };
@@ -321,11 +363,22 @@ static bool is_shaped(const char *row)
 	return false;
 }
 
+static bool is_flag(const char *key)
+{
+	char flag[PROTECTED_FIELD_SIZE];
+
+	for (size_t i = 0; i < hook_settings_count; i++)
+		if (row_protects(&hook_settings[i]) &&
+			!strcmp(protected_field(&hook_settings[i], flag), key))
+			return true;
+	return false;
+}
+
 static int root_check(struct reader *r)
 {
 	static const char *const names[] = { "id", "creation_date", "last_updated", "name",
 		"object_type", "object_name", "version", FILE_URL, "url_protected", "headers",
-		"labels", "owner", "files" };
+		"labels", FILE_SIGNATURE, "owner", "files" };
 	char quote[TEXT_QUOTE_SIZE];
 	const char *key;
 	json_t *value;
@@ -333,7 +386,7 @@ static int root_check(struct reader *r)
 	if (!json_is_object(r->root))
 		return err_set(r->err, EINVAL, 0, "a hook is a JSON object, { ... }");
 	json_object_foreach((json_t *)r->root, key, value) {
-		bool known = hook_setting(key) && !is_shaped(key);
+		bool known = (hook_setting(key) && !is_shaped(key)) || is_flag(key);
 
 		for (size_t i = 0; i < COUNT(names) && !known; i++)
 			known = !strcmp(names[i], key);
@@ -357,7 +410,9 @@ static int take_all(struct reader *r)
 	for (size_t i = 0; i < COUNT(shaped) && rc == 0; i++)
 		rc = shaped[i].take(r);
 	for (size_t i = 0; i < hook_settings_count && rc == 0; i++)
-		if (!is_shaped(hook_settings[i].name))
+		if (row_protects(&hook_settings[i]))
+			rc = take_protected(r, &hook_settings[i]);
+		else if (!is_shaped(hook_settings[i].name))
 			rc = take_row(r, &hook_settings[i]);
 	if (rc == 0)
 		rc = read_headers(r);

@@ -146,6 +146,9 @@ int read_files(struct reader *r)
 		rc = read_check(r, file, "files", names, COUNT(names));
 		if (rc == 0)
 			rc = take_mode(r, file, &f->mode);
+		if (f->mode != HOOK_MODE_UNSET && row_protects(hook_setting(name)) &&
+			!mode_protects(f->mode))
+			f->mode = HOOK_MODE_UNSET; /* opens nothing, so it shall not look so */
 		if (rc == 0)
 			rc = take_id(r, file, "uid", "files", &f->uid);
 		if (rc == 0)

@@ -75,6 +75,12 @@ static void takes(struct hook *h, const char *name, const char *text, const char
 	shows(h, name, shown);
 }
 
+/* A row that protects shows nothing of its value. */
+static bool is_protected(const struct setting *s)
+{
+	return (s->mode & 044) == 0;
+}
+
 static void refuses(struct hook *h, const char *name, const char *text, int code, size_t column)
 {
 	struct buf before = BUF(HOOK_JSON_MAX);
@@ -129,10 +135,13 @@ static void every_row_stores_what_it_shows(void **state)
 		shows(h, s->name, s->def);
 		if (store(h, s->name, s->example) < 0)
 			fail_msg("%s: %s", s->name, last.sentence);
-		hook_show(h, s, &text);
+		setting_show(s, h, &text);
 		assert_true(text.len > 0);
 		assert_int_equal(store(h, s->name, buf_str(&text)), 0);
-		shows(h, s->name, buf_str(&text));
+		shows(h, s->name, is_protected(s) ? MASK : buf_str(&text));
+		assert_int_equal(hook_protected(h, s->name), is_protected(s));
+		if (is_protected(s))
+			refuses(h, s->name, MASK, EINVAL, 0);
 		assert_int_equal(store(h, s->name, ""), 0);
 		shows(h, s->name, s->def);
 		buf_release(&text);
@@ -155,21 +164,33 @@ static void every_row_refuses_junk(void **state)
 	}
 }
 
+static void number_keeps_its_limits(struct hook *h, const struct setting *s, const char *unit)
+{
+	char text[32];
+
+	if (s->min > 0) {
+		snprintf(text, sizeof(text), "%" PRIu64 "%s", s->min - 1, unit);
+		refuses(h, s->name, text, ERANGE, 0);
+	}
+	snprintf(text, sizeof(text), "%" PRIu64 "%s", s->max + 1, unit);
+	refuses(h, s->name, text, ERANGE, 0);
+	snprintf(text, sizeof(text), "%" PRIu64 "%s", s->min, unit);
+	assert_int_equal(store(h, s->name, text), 0);
+	snprintf(text, sizeof(text), "%" PRIu64 "%s", s->max, unit);
+	assert_int_equal(store(h, s->name, text), 0);
+}
+
 static void every_row_keeps_its_limits(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < hook_settings_count; i++) {
 		const struct setting *s = &hook_settings[i];
 		struct hook *h = hook_new("h", &types);
-		char text[32];
 
 		if (s->type == SETTING_DURATION) {
-			snprintf(text, sizeof(text), "%" PRIu64 "ms", s->min - 1);
-			refuses(h, s->name, text, ERANGE, 0);
-			snprintf(text, sizeof(text), "%" PRIu64 "ms", s->max + 1);
-			refuses(h, s->name, text, ERANGE, 0);
-			snprintf(text, sizeof(text), "%" PRIu64 "ms", s->max);
-			assert_int_equal(store(h, s->name, text), 0);
+			number_keeps_its_limits(h, s, "ms");
+		} else if (s->type == SETTING_UINT) {
+			number_keeps_its_limits(h, s, "");
 		} else if (s->type == SETTING_TEXT) {
 			char *many = malloc(s->max + 2);
 
@@ -486,12 +507,18 @@ static void clones_stand_alone(void **state)
 	assert_int_equal(store(h, "labels", "a:1"), 0);
 	assert_int_equal(store(h, "description", "text"), 0);
 	assert_int_equal(store(h, "timeout", "3s"), 0);
+	assert_int_equal(store(h, "retry", "7s 8s"), 0);
+	assert_int_equal(store(h, "rate", "5/m"), 0);
+	assert_int_equal(store(h, "signature", "github"), 0);
+	assert_int_equal(store(h, "secret", "a raw secret"), 0);
 	assert_int_equal(chmod_to(h, "url", 0600), 0);
 	hook_file_get(h, "url")->uid = 5;
 	c = hook_clone(h);
 	assert_non_null(c);
 	assert_int_equal(store(h, "url", "http://other"), 0);
 	assert_int_equal(store(h, "labels", ""), 0);
+	assert_int_equal(store(h, "retry", "9s"), 0);
+	assert_int_equal(store(h, "secret", "another secret"), 0);
 	assert_int_equal(store(h, "object", "deployment/other"), 0);
 	hook_header_remove(h, hook_header_find(h, "Authorization"));
 	hook_free(h);
@@ -507,6 +534,10 @@ static void clones_stand_alone(void **state)
 	shows(c, "labels", "a:1");
 	shows(c, "description", "text");
 	shows(c, "timeout", "3s");
+	shows(c, "retry", "7s 8s");
+	shows(c, "rate", "5/m");
+	shows(c, "signature", "github");
+	assert_string_equal(c->secret, "a raw secret");
 	shows(c, "event", "deployment_request_failed");
 	hook_free(c);
 	hook_free(NULL);

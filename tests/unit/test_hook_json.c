@@ -132,9 +132,16 @@ static void an_empty_hook(void **state)
 				       "  \"event\": null,\n"
 				       "  \"headers\": [],\n"
 				       "  \"timeout\": 10,\n"
+				       "  \"retry\": true,\n"
 				       "  \"include_result\": false,\n"
 				       "  \"enabled\": true,\n"
-				       "  \"labels\": {}\n"
+				       "  \"labels\": {},\n"
+				       "  \"max_age\": null,\n"
+				       "  \"max_inflight\": 0,\n"
+				       "  \"rate\": \"\",\n"
+				       "  \"ordered\": false,\n"
+				       "  \"secret\": \"\",\n"
+				       "  \"signature\": \"standard\"\n"
 				       "}\n";
 	struct hook *h = hook_new("h", &types);
 
@@ -158,6 +165,13 @@ static struct hook *full(void)
 	assert_int_equal(store(h, "timeout", "1500ms"), 0);
 	assert_int_equal(store(h, "enabled", "paused"), 0);
 	assert_int_equal(store(h, "include_result", "1"), 0);
+	assert_int_equal(store(h, "retry", "5s 5m"), 0);
+	assert_int_equal(store(h, "max_age", "90m"), 0);
+	assert_int_equal(store(h, "max_inflight", "4"), 0);
+	assert_int_equal(store(h, "rate", "10/s"), 0);
+	assert_int_equal(store(h, "ordered", "1"), 0);
+	assert_int_equal(store(h, "signature", "github"), 0);
+	assert_int_equal(store(h, "secret", "raw secret\nanother secret"), 0);
 	header_make(h, "Authorization", true, "Token 123");
 	header_make(h, "X-Team", false, "fraud");
 	header_make(h, "X-Empty", false, "");
@@ -194,12 +208,18 @@ static struct hook *full(void)
 	"    }\n"                       \
 	"  ],\n"                        \
 	"  \"timeout\": 1.5,\n"         \
+	"  \"retry\": \"5s 5m\",\n"     \
 	"  \"include_result\": true,\n" \
 	"  \"enabled\": \"paused\",\n"  \
 	"  \"labels\": {\n"             \
 	"    \"team\": \"fraud\",\n"    \
 	"    \"url\": \"http://x\"\n"   \
-	"  }"
+	"  },\n"                        \
+	"  \"max_age\": 5400,\n"        \
+	"  \"max_inflight\": 4,\n"      \
+	"  \"rate\": \"10/s\",\n"       \
+	"  \"ordered\": true,\n"
+#define FULL_SIGNATURE "  \"signature\": \"github\""
 
 static void a_full_hook(void **state)
 {
@@ -210,14 +230,18 @@ static void a_full_hook(void **state)
 			  "  \"headers\": [\n"
 			  "    {\n"
 			  "      \"key\": \"Authorization\",\n"
-			  "      \"value\": null,\n" FULL_TAIL "\n}\n";
+			  "      \"value\": null,\n" FULL_TAIL "  \"secret\": null,\n"
+			  "  \"secret_protected\": true,\n" FULL_SIGNATURE "\n}\n";
 	static const char stored[] = FULL_HEAD
 		"  \"url\": \"https://example.com/T0/secret\",\n" FULL_OBJECT "    \"failed\"\n"
 		"  ],\n"
 		"  \"headers\": [\n"
 		"    {\n"
 		"      \"key\": \"Authorization\",\n"
-		"      \"value\": \"Token 123\",\n" FULL_TAIL ",\n"
+		"      \"value\": \"Token 123\",\n" FULL_TAIL "  \"secret\": [\n"
+		"    \"raw secret\",\n"
+		"    \"another secret\"\n"
+		"  ],\n" FULL_SIGNATURE ",\n"
 		"  \"owner\": {\n"
 		"    \"uid\": 1000,\n"
 		"    \"gid\": 100\n"
@@ -253,7 +277,7 @@ static void every_row_survives(void **state)
 
 		assert_int_equal(store(h, hook_settings[i].name, hook_settings[i].example), 0);
 		survives(h);
-		json = json_of(h, HOOK_JSON_SHOWN);
+		json = json_of(h, HOOK_JSON_STORED);
 		again = read_good(json, NULL);
 		hook_show(h, &hook_settings[i], &text);
 		shows(again, hook_settings[i].name, buf_str(&text));
@@ -366,6 +390,15 @@ static void values_in_other_shapes(void **state)
 		{ "{\"enabled\":\"no\"}", "enabled", "0" },
 		{ "{\"enabled\":1}", "enabled", "1" },
 		{ "{\"labels\":{\"a\":\"\",\"b\":\"x:y\"}}", "labels", "a:\nb:x:y" },
+		{ "{\"retry\":true}", "retry", "1" },
+		{ "{\"retry\":false}", "retry", "0" },
+		{ "{\"retry\":\"5s 5m\"}", "retry", "5s 5m" },
+		{ "{\"retry\":[\"5s\",\"5m\"]}", "retry", "5s 5m" },
+		{ "{\"max_age\":90}", "max_age", "90s" },
+		{ "{\"max_age\":\"2d\"}", "max_age", "2d" },
+		{ "{\"max_age\":null}", "max_age", "" },
+		{ "{\"rate\":\"10/min\"}", "rate", "10/m" },
+		{ "{\"secret\":\"12345678\",\"signature\":\"github\"}", "secret", MASK },
 		{ "{\"object_type\":\"experiment\",\"object_name\":\"bert\",\"version\":null}",
 			"object", "experiment/bert" },
 	};
@@ -386,7 +419,24 @@ static const struct {
 } refused[] = {
 	{ "[]", EINVAL, "JSON object" },
 	{ "5", EINVAL, "JSON object" },
-	{ "{\"retry\":true}", EINVAL, "unknown field retry" },
+	{ "{\"retries\":true}", EINVAL, "unknown field retries" },
+	{ "{\"retry\":3}", EINVAL, "retry: retry takes delays, not their number" },
+	{ "{\"retry\":{}}", EINVAL, "retry: a string" },
+	{ "{\"max_age\":0}", ERANGE, "max_age: " },
+	{ "{\"max_inflight\":1001}", ERANGE, "max_inflight: " },
+	{ "{\"max_inflight\":true}", EINVAL, "max_inflight: a number" },
+	{ "{\"rate\":10}", EINVAL, "rate: " },
+	{ "{\"ordered\":1}", EINVAL, "ordered: true or false" },
+	{ "{\"secret\":5}", EINVAL, "secret: a string, or an array of strings" },
+	{ "{\"secret\":[\"12345678\",5],\"signature\":\"github\"}", EINVAL, "secret: a string" },
+	{ "{\"secret\":\"12345678\"}", EINVAL, "secret: a secret begins with" },
+	{ "{\"secret\":\"" MASK "\",\"signature\":\"github\"}", EINVAL,
+		"secret: this is the mask" },
+	{ "{\"secret\":\"generate\",\"signature\":\"github\"}", EINVAL, "secret: `generate`" },
+	{ "{\"secret_protected\":false}", EPERM, "secret_protected: " },
+	{ "{\"secret_protected\":1}", EINVAL, "secret_protected: true or false" },
+	{ "{\"signature\":\"sha1\"}", EINVAL, "signature: " },
+	{ "{\"ordered_protected\":true}", EINVAL, "unknown field ordered_protected" },
 	{ "{\"object\":\"deployment/d\"}", EINVAL, "unknown field object" },
 	{ "{\"a\\nb\":1}", EINVAL, "unknown field a?b" },
 	{ "{\"timeout\":31}", ERANGE, "timeout: " },
@@ -616,6 +666,7 @@ static void secrets_stay_inside(void **state)
 	(void)state;
 	assert_null(strstr(shown, "Token"));
 	assert_null(strstr(shown, "T0"));
+	assert_null(strstr(shown, "raw secret"));
 	free(shown);
 	hook_free(h);
 }
