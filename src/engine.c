@@ -31,6 +31,9 @@
 
 #define FS_REQUESTS_A_TURN 256
 #define EXPIRE_A_TURN      500
+#define EXPIRE_STEP_MS     10
+#define EXPIRE_AFTER_MS    (60 * 1000)
+#define EXPIRE_IDLE_MS     (3600 * 1000)
 #define UNMOUNT_MS         1000
 
 /* ---- one commit */
@@ -103,6 +106,15 @@ int engine_commit(struct engine *e)
 	return 0;
 }
 
+int engine_settle(struct engine *e, int r)
+{
+	if (!r)
+		return engine_commit(e);
+	if (r != -EEXIST && r != -ENOENT)
+		engine_undone(e, r);
+	return r;
+}
+
 void engine_refused(struct engine *e, const char *file, struct who who, const char *text,
 	size_t len, const struct err *err)
 {
@@ -173,14 +185,34 @@ static int64_t next_wake(const struct engine *e)
 	return wake;
 }
 
-/* Idempotency keys run out in small steps, a minute after one was added: an idle daemon never wakes. */
+/*
+ * What is kept, idempotency keys among it, runs out in small steps. Somebody who adds to it asks for a
+ * look; as long as anything is kept there is one an hour, and an idle daemon that keeps nothing never
+ * wakes.
+ */
 static void housekeep(struct engine *e)
 {
+	const struct options *o = e->options;
+	int64_t now = e->now.real_ms;
 	if (!e->expire_due_ms || e->now.due_ms < e->expire_due_ms)
 		return;
-	int more = store_expire(
-		e->store, e->now.real_ms - (int64_t)e->options->retention_ms, EXPIRE_A_TURN);
-	e->expire_due_ms = more == 1 ? e->now.due_ms + 10 : 0;
+	int more = store_retire(e->store, now - (int64_t)o->retention_ms,
+		now - (int64_t)o->failed_retention_ms, o->retention_bytes, EXPIRE_A_TURN);
+	if (!more)
+		more = store_expire(e->store, now - (int64_t)o->retention_ms, EXPIRE_A_TURN);
+	if (more == 1)
+		e->expire_due_ms = e->now.due_ms + EXPIRE_STEP_MS;
+	else
+		e->expire_due_ms = store_kept_bytes(e->store) ? e->now.due_ms + EXPIRE_IDLE_MS : 0;
+}
+
+void engine_keeps(struct engine *e)
+{
+	int64_t due = e->now.due_ms;
+	if (store_kept_bytes(e->store) <= e->options->retention_bytes)
+		due += EXPIRE_AFTER_MS;
+	if (!e->expire_due_ms || due < e->expire_due_ms)
+		e->expire_due_ms = due;
 }
 
 static int turn(struct engine *e)
@@ -280,6 +312,12 @@ static void wire_tree(struct engine *e)
 			.hook_remove = hook_remove,
 			.hook_rename = hook_rename,
 			.hook_change = hook_change,
+			.delivery_find = file_find,
+			.delivery_next = file_next,
+			.delivery_show = file_show,
+			.delivery_replay = file_replay,
+			.delivery_repeat = file_repeat,
+			.delivery_drop = file_drop,
 			.events_take = events_take,
 			.events_end = events_end,
 			.test_start = test_start,

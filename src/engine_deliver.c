@@ -11,6 +11,7 @@
 #include "model/payload.h"
 #include "model/queue.h"
 #include "model/registry.h"
+#include "model/sign.h"
 #include "store/journal.h"
 #include "store/store.h"
 #include "util/err.h"
@@ -31,9 +32,9 @@
 
 /* ---- requests */
 
-static void webhook_id(const struct engine *e, int64_t id, char out[64])
+void deliver_webhook_id(const struct engine *e, int64_t origin, char out[64])
 {
-	snprintf(out, 64, "msg_%s_%lld", store_tag(e->store), (long long)id);
+	snprintf(out, 64, "msg_%s_%lld", store_tag(e->store), (long long)origin);
 }
 
 static char *header_line(const char *name, const char *value)
@@ -42,6 +43,22 @@ static char *header_line(const char *name, const char *value)
 	if (asprintf(&line, "%s: %s", name, value) < 0)
 		abort();
 	return line;
+}
+
+static void sign_request(const struct engine *e, const struct hook *h, struct request *r,
+	const char *id, const struct buf *body)
+{
+	struct sign_keys *keys;
+	struct buf value = BUF(SIGN_VALUE_MAX);
+	if (hook_sign_keys(h, &keys))
+		abort(); /* no memory; the secret was judged when it was written */
+	if (!keys)
+		return;
+	if (sign_value(keys, id, e->now.real_ms / 1000, buf_str(body), body->len, &value))
+		abort();
+	request_header(r, header_line(sign_style_header(h->signature), buf_str(&value)));
+	buf_release(&value);
+	sign_keys_free(keys);
 }
 
 struct request *deliver_request(const struct engine *e, const struct hook *h, uint64_t tag,
@@ -62,6 +79,7 @@ struct request *deliver_request(const struct engine *e, const struct hook *h, ui
 	for (size_t i = 0; i < h->header_count; i++)
 		if (h->headers[i].value)
 			request_header(r, header_line(h->headers[i].name, h->headers[i].value));
+	sign_request(e, h, r, id, body);
 	r->body_len = body->len;
 	r->body = buf_detach(body);
 	return r;
@@ -88,6 +106,7 @@ static int flight_start(struct engine *e, const struct hook *h, struct store_del
 		return -ENOMEM;
 	}
 	f->id = d->id;
+	f->origin = d->origin;
 	f->hook_id = d->hook_id;
 	f->created_ms = d->created_ms;
 	f->attempts = d->attempts + 1;
@@ -96,7 +115,7 @@ static int flight_start(struct engine *e, const struct hook *h, struct store_del
 	d->event_name = d->request_id = NULL;
 	HASH_ADD(hh, e->flights, id, sizeof(f->id), f);
 	char id[64];
-	webhook_id(e, f->id, id);
+	deliver_webhook_id(e, f->origin, id);
 	client_send(e->client, deliver_request(e, h, (uint64_t)f->id, id, &body));
 	return 0;
 }
@@ -157,6 +176,22 @@ void deliver_start(struct engine *e)
 
 /* ---- outcomes */
 
+/* By the hook's schedule, but not beyond its max_age; -1: never. */
+static int64_t next_due(const struct engine *e, const struct result *r, uint32_t random)
+{
+	const struct flight *f = r->flight;
+	const struct hook *h = registry_by_id(e->registry, f->hook_id);
+	int64_t due =
+		verdict_next(&r->verdict, &r->outcome, h ? hook_schedule(h) : &schedule_standard,
+			f->attempts, f->created_ms, e->now.due_ms, e->now.real_ms, random);
+	int64_t age = e->now.real_ms - f->created_ms + (due - e->now.due_ms);
+	bool retries =
+		r->verdict.action == VERDICT_RETRY || r->verdict.action == VERDICT_RETRY_SHORT;
+	if (h && h->max_age_ms && retries && age > (int64_t)h->max_age_ms)
+		return -1;
+	return due;
+}
+
 void deliver_collect(struct engine *e)
 {
 	struct outcome o;
@@ -178,9 +213,7 @@ void deliver_collect(struct engine *e)
 		r->flight = f;
 		r->outcome = o;
 		r->verdict = verdict_of(&o);
-		r->next_due_ms = verdict_next(&r->verdict, &o, &schedule_standard, f->attempts,
-			f->created_ms, e->now.due_ms, e->now.real_ms,
-			(uint32_t)strtoul(random, NULL, 16));
+		r->next_due_ms = next_due(e, r, (uint32_t)strtoul(random, NULL, 16));
 		r->next = e->results;
 		e->results = r;
 	}
@@ -202,13 +235,20 @@ static const char *error_text(const struct result *r, char status[32])
 static int record_one(struct engine *e, const struct result *r)
 {
 	const struct flight *f = r->flight;
+	struct buf attempt = BUF(8 * OUTCOME_BODY_MAX);
 	char status[32];
-	if (is_delivered(r))
-		return store_delivery_done(e->store, f->id);
 	if (r->verdict.action == VERDICT_AGAIN)
 		return 0;
+	outcome_json(&r->outcome, f->attempts, e->now.real_ms, &attempt);
+	int n = store_attempt_add(e->store, f->id, buf_str(&attempt), attempt.len);
+	buf_release(&attempt);
+	if (n)
+		return n;
+	if (is_delivered(r))
+		return store_delivery_done(e->store, f->id, f->attempts, e->now.real_ms);
 	if (r->next_due_ms < 0)
-		return store_delivery_failed(e->store, f->id, f->attempts, error_text(r, status));
+		return store_delivery_failed(
+			e->store, f->id, f->attempts, e->now.real_ms, error_text(r, status));
 	return store_delivery_retry(
 		e->store, f->id, f->attempts, r->next_due_ms, error_text(r, status));
 }
@@ -313,7 +353,7 @@ void deliver_log(struct engine *e, const struct flight *f, const char *hook, con
 {
 	struct buf line = BUF(16 * 1024);
 	char id[64];
-	webhook_id(e, f->id, id);
+	deliver_webhook_id(e, f->origin, id);
 	buf_adds(&line, "{\"time\":\"");
 	text_add_time(&line, e->now.real_ms);
 	buf_adds(&line, "\",\"hook\":");
@@ -354,6 +394,18 @@ static void hook_gone(struct engine *e, const struct hook *h)
 		return;
 	log_error("%s", err.sentence);
 	queue_pause(e->queue, h->id, e->now.due_ms + GONE_AGAIN_MS);
+}
+
+void deliver_dropped(struct engine *e, const char *hook, uint64_t count)
+{
+	struct buf line = BUF(1024);
+	buf_adds(&line, "{\"time\":\"");
+	text_add_time(&line, e->now.real_ms);
+	buf_adds(&line, "\",\"hook\":");
+	buf_add_json(&line, hook, strlen(hook));
+	buf_addf(&line, ",\"outcome\":\"dropped\",\"deliveries\":%llu}", (unsigned long long)count);
+	journal_add(e->log, line.data, line.len);
+	buf_release(&line);
 }
 
 static void conclude_one(struct engine *e, struct result *r)
@@ -403,6 +455,7 @@ void deliver_conclude(struct engine *e)
 			continue;
 		}
 		conclude_one(e, r);
+		engine_keeps(e);
 		*p = r->next;
 		outcome_release(&r->outcome);
 		flight_free(r->flight);

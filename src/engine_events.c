@@ -97,8 +97,7 @@ static int store_hits(
 			e->store, ev->id, e->now.real_ms - (int64_t)e->options->retention_ms);
 		if (seen)
 			return seen < 0 ? seen : 0;
-		if (!e->expire_due_ms)
-			e->expire_due_ms = e->now.due_ms + EXPIRE_AFTER_MS;
+		engine_keeps(e);
 	}
 	if (!ev->request_id) {
 		ev->request_id = malloc(ID_UUID_LEN + 1);

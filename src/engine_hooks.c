@@ -79,7 +79,11 @@ static void index_hook(struct engine *e, const struct hook *h)
 		url_destination(h->url, &destination);
 	const struct queue_hook q = { .id = h->id,
 		.destination = buf_str(&destination),
-		.held = !complete || h->enabled != HOOK_ON };
+		.held = !complete || h->enabled != HOOK_ON,
+		.ordered = h->ordered,
+		.max_inflight = (unsigned)h->max_inflight,
+		.rate = h->rate,
+		.rate_ms = h->rate_ms };
 	queue_hook_set(e->queue, &q);
 	buf_release(&destination);
 }
@@ -150,17 +154,6 @@ static int check_new_name(struct engine *e, const char *name, struct err *err)
 	return 0;
 }
 
-/* Commits a change that the store took with `r`, or has the turn undone if the store failed (a name
- * that is taken or not there is no failure). */
-static int settle(struct engine *e, int r)
-{
-	if (!r)
-		return engine_commit(e);
-	if (r != -EEXIST && r != -ENOENT)
-		engine_undone(e, r);
-	return r;
-}
-
 static int store_failed(struct err *err, int r)
 {
 	return err_set(err, -r, ERR_NO_COLUMN, "cannot save in queue.db: %s", strerror(-r));
@@ -173,7 +166,7 @@ int hook_make(void *ctx, const char *name, mode_t mode, struct who who, struct e
 	int r = check_new_name(e, name, err);
 	if (r)
 		return r;
-	r = settle(e, store_hook_add(e->store, name, &id));
+	r = engine_settle(e, store_hook_add(e->store, name, &id));
 	if (r)
 		return store_failed(err, r);
 	struct hook *h = hook_new(name, &e->options->types);
@@ -201,18 +194,6 @@ int hook_make(void *ctx, const char *name, mode_t mode, struct who who, struct e
 	return 0;
 }
 
-static void log_dropped(struct engine *e, const char *name, uint64_t count)
-{
-	struct buf line = BUF(1024);
-	buf_adds(&line, "{\"time\":\"");
-	text_add_time(&line, e->now.real_ms);
-	buf_adds(&line, "\",\"hook\":");
-	buf_add_json(&line, name, strlen(name));
-	buf_addf(&line, ",\"outcome\":\"dropped\",\"deliveries\":%llu}", (unsigned long long)count);
-	journal_add(e->log, line.data, line.len);
-	buf_release(&line);
-}
-
 int hook_remove(void *ctx, int64_t id, struct err *err)
 {
 	struct engine *e = ctx;
@@ -236,13 +217,13 @@ int hook_remove(void *ctx, int64_t id, struct err *err)
 		return err_set(err, EIO, ERR_NO_COLUMN, "cannot remove hooks/%s.json: %s", h->name,
 			strerror(-r));
 	uint64_t dropped = 0;
-	r = settle(e, store_hook_remove(e->store, id, &dropped));
+	r = engine_settle(e, store_hook_remove(e->store, id, &dropped));
 	if (r) {
 		(void)save(e, h, NULL); /* it is a hook as before, or the next start finds none */
 		return store_failed(err, r);
 	}
 	if (dropped)
-		log_dropped(e, h->name, dropped);
+		deliver_dropped(e, h->name, dropped);
 	match_unset(e->match, id);
 	queue_hook_remove(e->queue, id);
 	e->pending -= (int64_t)s->pending;
@@ -268,7 +249,7 @@ int hook_rename(void *ctx, int64_t id, const char *name, struct err *err)
 	clone->name = copy;
 	/* The store is told first and remembers the old name: a crash before the file is renamed is
 	 * finished by the next start. */
-	r = settle(e, store_hook_rename(e->store, id, name));
+	r = engine_settle(e, store_hook_rename(e->store, id, name));
 	if (r) {
 		hook_free(clone);
 		return store_failed(err, r);
@@ -424,7 +405,7 @@ static int drop_removed(struct engine *e, struct loading *l)
 			return r;
 		if (!dropped)
 			continue;
-		log_dropped(e, row->name, dropped);
+		deliver_dropped(e, row->name, dropped);
 		log_warning("hooks/%s.json was removed: %llu pending deliveries are dropped",
 			row->name, (unsigned long long)dropped);
 	}

@@ -10,6 +10,7 @@
 #include "model/refusals.h"
 #include "model/verdict.h"
 #include "options.h"
+#include "store/store.h"
 #include "util/buf.h"
 #include "util/now.h"
 
@@ -29,15 +30,6 @@ struct store;
 
 /* Tags of requests: a delivery's id, or a test's number with this bit. */
 #define TEST_TAG (UINT64_C(1) << 63)
-
-#define EXPIRE_AFTER_MS \
-	(60 * 1000) /* an event with an id makes the housekeeping look this much later */
-
-/* Where an input came from, for errors and rejected.jsonl. */
-struct source {
-	const char *file; /* "events", "events.fifo" */
-	struct who who;
-};
 
 /* How the last test of a hook went. */
 struct test_report {
@@ -76,6 +68,7 @@ struct arrival {
 /* A delivery under way. */
 struct flight {
 	int64_t id, hook_id, created_ms;
+	int64_t origin;    /* what its webhook-id is made of */
 	unsigned attempts; /* this one included */
 	char *event_name;
 	char *request_id;
@@ -97,6 +90,15 @@ struct test_run {
 	uint64_t token;
 	int64_t hook_id;
 	struct test_run *next;
+};
+
+/* A page of a listing of deliveries; see file_next. */
+#define LISTING_PAGE 256
+struct listing {
+	int64_t hook_id, after_id, due_ms;
+	enum delivery_state state;
+	unsigned count, next;
+	struct store_entry rows[LISTING_PAGE];
 };
 
 struct counters {
@@ -146,6 +148,7 @@ struct engine {
 	int64_t refill_due_ms; /* reading the queue failed: not before */
 	struct pipe_intake pipe;
 
+	struct listing listing;
 	struct test_run *tests;
 	uint64_t test_count;
 
@@ -164,6 +167,11 @@ struct engine {
 int engine_commit(struct engine *e);
 /* The store refused a change and has undone the turn: tells the writers, forgets the arrivals. */
 void engine_undone(struct engine *e, int error);
+/* Commits a change that the store took with `r`, or has the turn undone if the store failed (what is
+ * taken or not there is no failure). */
+int engine_settle(struct engine *e, int r);
+/* Something was added to what is kept for a time: housekeeping looks at it before long. */
+void engine_keeps(struct engine *e);
 void engine_refused(struct engine *e, const char *file, struct who who, const char *text,
 	size_t len, const struct err *err);
 
@@ -191,6 +199,20 @@ struct request *deliver_request(const struct engine *e, const struct hook *h, ui
 	const char *webhook_id, struct buf *body);
 void deliver_log(struct engine *e, const struct flight *f, const char *hook, const char *outcome,
 	const struct outcome *o, const char *reason);
+
+void deliver_webhook_id(const struct engine *e, int64_t origin, char out[64]);
+/* Says in the log that so many pending deliveries were given up by a user. */
+void deliver_dropped(struct engine *e, const char *hook, uint64_t count);
+
+/* ---- engine_queue.c: deliveries as files */
+
+int file_find(void *ctx, int64_t id, struct delivery_entry *out);
+int file_next(void *ctx, int64_t hook_id, enum delivery_state state, int64_t after_id,
+	struct delivery_entry *out);
+void file_show(void *ctx, int64_t id, struct buf *out);
+int file_replay(void *ctx, int64_t id, struct err *err);
+int file_repeat(void *ctx, int64_t id, int64_t *out_id, struct err *err);
+int file_drop(void *ctx, int64_t id, struct err *err);
 
 /* ---- engine_hooks.c */
 

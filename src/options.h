@@ -23,7 +23,8 @@ struct options {
 	char *project;
 	struct types types;
 	bool full_sync;
-	uint64_t retention_ms;
+	uint64_t retention_ms, failed_retention_ms;
+	uint64_t retention_bytes;
 	uint64_t max_backlog; /* bytes */
 	uint64_t max_inflight;
 	uint64_t grace_ms;

@@ -21,6 +21,7 @@ struct change {
 	bool young;       /* as for hook_chmod */
 	bool protected;   /* a header's, put back with its value */
 	const char *name; /* a header's new name */
+	struct buf *generated;
 };
 
 static const struct hook_file *file_of(const struct node *n)
@@ -125,7 +126,11 @@ static int change_value(struct hook *clone, void *arg, struct err *err)
 {
 	const struct change *c = arg;
 	int r;
-	if (c->setting) {
+	if (c->generated) {
+		r = hook_secret_generate(clone, c->generated);
+		if (r)
+			(void)err_set(err, -r, ERR_NO_COLUMN, "no secret can be made");
+	} else if (c->setting) {
 		r = hook_store(clone, c->setting, c->text, c->len, err);
 	} else {
 		struct header *hd = hook_header_slot(clone, c->slot);
@@ -217,9 +222,25 @@ static void roll_back(struct edit *e, const struct tree *t, const struct node *n
 	c->len = e->before.text.len;
 	c->mode = e->before.mode;
 	c->protected = e->before.protected;
+	c->generated = NULL;
 	c->made = false; /* an old value is not its maker's to open up */
 	/* It was good before; if it cannot be saved now, what is there stays. */
 	(void)t->backend.hook_change(t->backend.ctx, n->hook->id, change_back, c, NULL);
+}
+
+/* `generate` written to secret: only who can read the answer from the same open file may ask. */
+static int judge_generate(struct edit *e, const struct node *n, struct change *c, struct err *err)
+{
+	if (!n->setting || strcmp(n->setting->name, "secret") ||
+		c->len != strlen(SECRET_GENERATE) || memcmp(c->text, SECRET_GENERATE, c->len))
+		return 0;
+	if (!e->generated)
+		return err_set(err, EINVAL, ERR_NO_COLUMN,
+			"the secret is shown once, to who reads it from the same open file: "
+			"exec 3<>secret; echo generate >&3; cat <&3");
+	buf_reset(e->generated);
+	c->generated = e->generated;
+	return 0;
 }
 
 int edit_judge(
@@ -244,6 +265,8 @@ int edit_judge(
 	if (!commit && end)
 		c.len = (size_t)(end - c.text);
 	int r = judge_bytes(n, c.text, c.len, err);
+	if (!r && commit)
+		r = judge_generate(e, n, &c, err);
 	if (!r && !commit) {
 		r = judge_only(n, &c, err);
 	} else if (!r) {
@@ -264,6 +287,9 @@ int edit_judge(
 		if (e->before.known && e->written == (f ? f->written : 0))
 			roll_back(e, t, &now, &c);
 	} else if (commit) {
+		if (c.generated)
+			buf_addc(c.generated, '\n');
+		e->has_generated = c.generated != NULL;
 		e->committed_len = e->text.len;
 		e->written = f ? f->written : 0;
 	}

@@ -40,7 +40,9 @@ struct edit {
 	uint64_t
 		written; /* of the value that this handle may roll back: its own, or what it found */
 	bool made;       /* its open made the file */
-	struct before before; /* this handle's first commit, or the rm before its creation */
+	struct buf *generated; /* where a secret goes that the write makes; NULL: nowhere */
+	bool has_generated;    /* it has been made */
+	struct before before;  /* this handle's first commit, or the rm before its creation */
 };
 
 void edit_init(struct edit *e, const struct node *n, size_t max, bool made);

@@ -150,7 +150,8 @@ static const struct fuse_lowlevel_ops ops = {
 /* libfuse explains failures on stderr, in pieces; together they become the sentence of the error. */
 static char last_message[300];
 
-static void keep_message(enum fuse_log_level level, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void keep_message(
+	enum fuse_log_level level, const char *fmt, va_list args)
 {
 	size_t len = strlen(last_message);
 	if (level >= FUSE_LOG_DEBUG)

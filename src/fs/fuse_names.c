@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 #define TIME_MAX_S (INT64_C(1) << 40) /* some 35,000 years: in ms it still fits */
 
@@ -12,7 +13,8 @@
 
 static int set_times(const struct fs *fs, const struct node *n, const struct stat *st, int to_set)
 {
-	if (!n->hook || !(to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)))
+	if (!n->hook || n->kind == NODE_DELIVERY ||
+		!(to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)))
 		return 0;
 	struct buf file = BUF(HEADER_NAME_MAX + 16);
 	tree_hook_file(n, &file);
@@ -25,6 +27,23 @@ static int set_times(const struct fs *fs, const struct node *n, const struct sta
 	f->mtime_ms = to_set & FUSE_SET_ATTR_MTIME_NOW ? now_of(fs)
 						       : s * 1000 + st->st_mtim.tv_nsec / 1000000;
 	return 0;
+}
+
+/* cp -p gives the copy of a delivery, just made, the attributes of the original. */
+static int set_attributes(
+	fuse_req_t req, const struct node *n, const struct stat *st, int to_set, struct err *err)
+{
+	struct fs *fs = fs_of(req);
+	bool young = hidden_young(&fs->hidden, n->ino, who_of(req).pid, now_of(fs));
+	if (n->kind == NODE_DELIVERY && young)
+		return 0;
+	if (n->kind == NODE_DELIVERY)
+		return err_set(err, EPERM, ERR_NO_COLUMN, "a delivery's attributes are its own");
+	return edit_attributes(fs->tree, n,
+		to_set & FUSE_SET_ATTR_MODE ? st->st_mode & 07777 : HOOK_MODE_UNSET,
+		to_set & FUSE_SET_ATTR_UID ? st->st_uid : HOOK_OWNER_UNSET,
+		to_set & FUSE_SET_ATTR_GID ? st->st_gid : HOOK_OWNER_UNSET, young && edit_young(n),
+		err);
 }
 
 void op_setattr(
@@ -40,13 +59,7 @@ void op_setattr(
 	if (to_set & FUSE_SET_ATTR_SIZE && handle_of(fi))
 		r = handle_truncate(handle_of(fi), (uint64_t)st->st_size, &err);
 	if (!r && to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
-		r = edit_attributes(fs->tree, &n,
-			to_set & FUSE_SET_ATTR_MODE ? st->st_mode & 07777 : HOOK_MODE_UNSET,
-			to_set & FUSE_SET_ATTR_UID ? st->st_uid : HOOK_OWNER_UNSET,
-			to_set & FUSE_SET_ATTR_GID ? st->st_gid : HOOK_OWNER_UNSET,
-			edit_young(&n) &&
-				hidden_young(&fs->hidden, ino, who_of(req).pid, now_of(fs)),
-			&err);
+		r = set_attributes(req, &n, st, to_set, &err);
 	/* A change of the hook has put another in its place. */
 	if (!r && !(r = tree_node(fs->tree, ino, &n)))
 		r = set_times(fs, &n, st, to_set);
@@ -85,6 +98,13 @@ static int remove_dir(struct fs *fs, const struct node *n, struct err *err)
 	if (tree_is_headers(n))
 		/* It stays, for rmdir is only heard from rm -r. */
 		return n->hook->header_count ? -ENOTEMPTY : 0;
+	if (tree_is_queue(n)) {
+		struct delivery_entry d;
+		return fs->tree->backend.delivery_next(
+			       fs->tree->backend.ctx, n->hook->id, n->row->state, 0, &d) == 0
+			? -ENOTEMPTY
+			: 0;
+	}
 	if (!tree_is_dir(n))
 		return -ENOTDIR;
 	return err_set(
@@ -115,13 +135,16 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	uint64_t ino = n.ino;
 	if (n.setting || n.header)
 		before_take(&before, &n);
-	int r = edit_unlink(fs->tree, &n, &err);
+	const struct backend *b = &fs->tree->backend;
+	int r = n.kind == NODE_DELIVERY ? b->delivery_drop(b->ctx, n.delivery.id, &err)
+					: edit_unlink(fs->tree, &n, &err);
 	if (r) {
 		before_release(&before);
 		refuse(req, parent, name, NULL, 0, r, &err);
 		return;
 	}
-	hidden_add(&fs->hidden, parent, name, who_of(req).pid, ino, &before, now_of(fs));
+	if (n.kind != NODE_DELIVERY)
+		hidden_add(&fs->hidden, parent, name, who_of(req).pid, ino, &before, now_of(fs));
 	fuse_reply_err(req, 0);
 }
 
@@ -132,6 +155,22 @@ static int create_setting(struct fs *fs, const struct node *n, mode_t mode, stru
 	return edit_attributes(fs->tree, n, mode, HOOK_OWNER_UNSET, HOOK_OWNER_UNSET, true, err);
 }
 
+/* cp delivered/X pending/: the delivery named X is sent once more, as a new one. */
+static int create_copy(
+	struct fs *fs, const struct node *dir, const char *name, struct node *n, struct err *err)
+{
+	const struct backend *b = &fs->tree->backend;
+	struct delivery_entry d;
+	int64_t id = tree_delivery_id(name);
+	if (dir->row->state != DELIVERY_PENDING || !id || b->delivery_find(b->ctx, id, &d) ||
+		d.hook_id != dir->hook->id)
+		return err_set(err, EPERM, ERR_NO_COLUMN,
+			"only copies of this hook's own deliveries go into pending, and nothing into "
+			"delivered and failed");
+	int r = b->delivery_repeat(b->ctx, id, &id, err);
+	return r ? r : tree_delivery(fs->tree, id, n);
+}
+
 /* A name that was there, hidden from its remover, is made again; a header may be new. */
 static int create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, bool exclusive,
 	const struct node *dir, struct node *n, struct err *err)
@@ -139,6 +178,8 @@ static int create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
 	struct fs *fs = fs_of(req);
 	struct node now;
 	int r;
+	if (tree_is_queue(dir))
+		return create_copy(fs, dir, name, n, err);
 	bool there = tree_lookup(fs->tree, dir, name, n) == 0;
 	if (there && exclusive &&
 		!hidden_has(&fs->hidden, parent, name, who_of(req).pid, now_of(fs)))
@@ -180,10 +221,27 @@ void op_create(
 	before_release(&before);
 }
 
+/* mv failed/X pending/ tries it anew; mv makes a copy of what was delivered (EXDEV). */
+static int rename_delivery(struct fs *fs, const struct node *n, const struct node *to,
+	const char *name, struct err *err)
+{
+	const struct backend *b = &fs->tree->backend;
+	bool same_hook = tree_is_queue(to) && to->hook == n->hook;
+	if (!same_hook || to->row->state != DELIVERY_PENDING ||
+		n->delivery.state == DELIVERY_PENDING || strcmp(name, n->name))
+		return err_set(err, EPERM, ERR_NO_COLUMN,
+			"a delivery moves under its own name, and to its hook's pending only");
+	if (n->delivery.state == DELIVERY_DELIVERED)
+		return -EXDEV;
+	return b->delivery_replay(b->ctx, n->delivery.id, err);
+}
+
 /* mv hooks/a hooks/b and mv headers/A headers/B. Between hooks mv copies (EXDEV). */
 static int rename_node(struct fs *fs, const struct node *n, const struct node *to, const char *name,
 	unsigned flags, struct err *err)
 {
+	if (n->kind == NODE_DELIVERY)
+		return rename_delivery(fs, n, to, name, err);
 	struct node there;
 	bool taken = tree_lookup(fs->tree, to, name, &there) == 0;
 	if (taken && there.ino == n->ino && n->kind != NODE_HEADER)
@@ -214,10 +272,16 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	int r = flags & ~(unsigned)RENAME_NOREPLACE
 		? -EINVAL
 		: rename_node(fs_of(req), &n, &to, newname, flags, &err);
-	if (r)
+	if (r) {
 		refuse(req, parent, name, NULL, 0, r, &err);
-	else
-		fuse_reply_err(req, 0);
+		return;
+	}
+	if (n.kind == NODE_DELIVERY) {
+		struct before none = { 0 };
+		hidden_made(&fs_of(req)->hidden, newparent, newname, who_of(req).pid, n.ino, &none,
+			now_of(fs_of(req)));
+	}
+	fuse_reply_err(req, 0);
 }
 
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname)

@@ -19,7 +19,8 @@ int handle_open(
 {
 	enum file_nature nature = n->row ? n->row->nature : FILE_PLAIN;
 	/* The mode bits do not stop root. */
-	bool writable = !n->row || nature == FILE_EVENTS || n->row->tests;
+	bool writable = n->kind == NODE_SETTING || n->kind == NODE_HEADER || made ||
+		nature == FILE_EVENTS || (n->row && n->row->tests);
 	if ((flags & O_ACCMODE) != O_RDONLY && !writable)
 		return -EACCES;
 	if (reads(flags) && nature == FILE_EVENTS)
@@ -32,8 +33,11 @@ int handle_open(
 	h->tests = n->row && n->row->tests;
 	h->nonblock = flags & O_NONBLOCK;
 	h->append = flags & O_APPEND;
-	h->shown = (struct buf)BUF(SHOWN_MAX);
+	h->discards = n->kind == NODE_DELIVERY;
+	h->shown = (struct buf)BUF_SECRET(SHOWN_MAX);
 	edit_init(&h->edit, n, h->tests ? EVENT_LINE_MAX : EDIT_TEXT_MAX, made);
+	if (n->setting && (flags & O_ACCMODE) == O_RDWR)
+		h->edit.generated = &h->shown;
 	framing_init(&h->framing, EVENT_LINE_MAX);
 	if (reads(flags) && nature == FILE_PLAIN)
 		tree_show(t, n, &h->shown);
@@ -60,6 +64,9 @@ ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t o
 		*data = scratch;
 		return n < 0 ? -errno : n;
 	}
+	/* A secret that was generated stands behind what was written for it, or at the start. */
+	if (h->shown_at && (uint64_t)offset >= h->shown_at)
+		offset -= (off_t)h->shown_at;
 	if (offset < 0 || (size_t)offset >= h->shown.len)
 		return 0;
 	size_t left = h->shown.len - (size_t)offset;
@@ -90,7 +97,11 @@ static int write_value(struct handle *h, const struct tree *t, const struct node
 	if (r)
 		return r;
 	if (!h->tests)
-		return edit_judge(&h->edit, t, n, false, err);
+		r = edit_judge(&h->edit, t, n, false, err);
+	if (!r && h->edit.has_generated)
+		h->shown_at = offset + len;
+	if (!h->tests)
+		return r;
 	if (edit_ended(&h->edit))
 		return start_test(h, t, n, answer, err);
 	h->edit.pending = true;
@@ -133,7 +144,7 @@ int handle_flush(struct handle *h, const struct tree *t, const struct node *n, s
 int handle_truncate(struct handle *h, uint64_t size, struct err *err)
 {
 	/* `> events` and `> test`: nothing to cut. */
-	if (h->nature == FILE_EVENTS)
+	if (h->nature == FILE_EVENTS || h->discards)
 		return 0;
 	return edit_truncate(&h->edit, size, err);
 }

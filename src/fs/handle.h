@@ -29,6 +29,8 @@ struct handle {
 	bool tests;    /* writes start a test */
 	bool nonblock; /* which then is not waited for */
 	bool append;
+	uint64_t shown_at;   /* where reads find it after it was replaced; 0: at 0 */
+	bool discards;       /* a copy of a delivery: what is written is not looked at */
 	uint64_t writer;     /* the process that wrote last, by the kernel's lock owner; 0: none */
 	struct handle *next; /* of the mount's open ones */
 	struct buf shown;    /* what reads see: the file as it was at open */

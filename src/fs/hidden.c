@@ -61,6 +61,13 @@ bool hidden_has(const struct hidden *h, uint64_t dir, const char *name, int32_t 
 	return n && !n->made;
 }
 
+uint64_t hidden_ino(
+	const struct hidden *h, uint64_t dir, const char *name, int32_t pid, int64_t now_ms)
+{
+	const struct hidden_name *n = hidden_find(h, dir, name, pid, now_ms);
+	return n && n->made ? n->ino : 0;
+}
+
 void hidden_made(struct hidden *h, uint64_t dir, const char *name, int32_t pid, uint64_t ino,
 	struct before *before, int64_t now_ms)
 {

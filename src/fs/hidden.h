@@ -40,6 +40,10 @@ bool hidden_has(
 /* The thread made the name; *before is what it held when the thread removed it, if it did. */
 void hidden_made(struct hidden *h, uint64_t dir, const char *name, int32_t pid, uint64_t ino,
 	struct before *before, int64_t now_ms);
+/* The inode number of what the thread made under the name; 0: nothing. A delivery that was moved to
+ * pending may have moved on before its mover looks. */
+uint64_t hidden_ino(
+	const struct hidden *h, uint64_t dir, const char *name, int32_t pid, int64_t now_ms);
 /* True if the thread made the file just now. */
 bool hidden_young(const struct hidden *h, uint64_t ino, int32_t pid, int64_t now_ms);
 /* Clears what has run out: it may hold secrets. */

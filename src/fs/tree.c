@@ -6,7 +6,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define ID_SHIFT   16
 #define KIND_SHIFT 8
@@ -57,6 +59,62 @@ static struct node node_header(struct hook *h, struct header *hd)
 		.header = hd };
 }
 
+/* Names sort by the time of acceptance; the id makes them one of a kind, and is all that is read. */
+static void delivery_name(const struct delivery_entry *d, char out[DELIVERY_NAME_MAX])
+{
+	struct tm tm;
+	time_t seconds = d->created_ms / 1000;
+	gmtime_r(&seconds, &tm);
+	size_t n = strftime(out, DELIVERY_NAME_MAX, "%Y%m%dT%H%M%S", &tm);
+	snprintf(out + n, DELIVERY_NAME_MAX - n, ".%03dZ-%08lld.json", (int)(d->created_ms % 1000),
+		(long long)d->id);
+}
+
+int64_t tree_delivery_id(const char *name)
+{
+	const char *dash = strrchr(name, '-');
+	char *end;
+	if (!dash || dash[1] < '0' || dash[1] > '9')
+		return 0;
+	errno = 0;
+	long long id = strtoll(dash + 1, &end, 10);
+	return errno || strcmp(end, ".json") ? 0 : id;
+}
+
+static struct node node_delivery(struct hook *h, const struct delivery_entry *d)
+{
+	struct node n = { .kind = NODE_DELIVERY,
+		.ino = ino_make(d->id, NODE_DELIVERY, 0),
+		.hook = h,
+		.delivery = *d };
+	delivery_name(d, n.name);
+	return n;
+}
+
+/* The delivery with this id, whatever its state: a delivery that moves on stays the same file. */
+int tree_delivery(const struct tree *t, int64_t id, struct node *out)
+{
+	struct delivery_entry d;
+	if (id <= 0 || t->backend.delivery_find(t->backend.ctx, id, &d))
+		return -ENOENT;
+	struct hook *h = registry_by_id(t->registry, d.hook_id);
+	if (!h)
+		return -ENOENT;
+	*out = node_delivery(h, &d);
+	return 0;
+}
+
+static int lookup_delivery(
+	const struct tree *t, const struct node *dir, const char *name, struct node *out)
+{
+	struct node n;
+	int r = tree_delivery(t, tree_delivery_id(name), &n);
+	if (r || n.hook != dir->hook || n.delivery.state != dir->row->state || strcmp(name, n.name))
+		return -ENOENT;
+	*out = n;
+	return 0;
+}
+
 int tree_node(const struct tree *t, uint64_t ino, struct node *out)
 {
 	if (ino == TREE_ROOT_INO) {
@@ -69,6 +127,8 @@ int tree_node(const struct tree *t, uint64_t ino, struct node *out)
 		*out = node_root_file(slot);
 		return 0;
 	}
+	if (kind == NODE_DELIVERY)
+		return tree_delivery(t, (int64_t)(ino >> ID_SHIFT), out);
 	struct hook *h = registry_by_id(t->registry, (int64_t)(ino >> ID_SHIFT));
 	if (!h)
 		return -ENOENT;
@@ -89,7 +149,7 @@ int tree_node(const struct tree *t, uint64_t ino, struct node *out)
 bool tree_is_dir(const struct node *n)
 {
 	return n->kind == NODE_ROOT || n->kind == NODE_HOOK ||
-		(n->row && n->row->nature == FILE_DIR);
+		(n->row && (n->row->nature == FILE_DIR || n->row->nature == FILE_QUEUE));
 }
 
 bool tree_is_hooks(const struct node *n)
@@ -100,6 +160,11 @@ bool tree_is_hooks(const struct node *n)
 bool tree_is_headers(const struct node *n)
 {
 	return n->kind == NODE_HOOK_FILE && n->row->nature == FILE_DIR;
+}
+
+bool tree_is_queue(const struct node *n)
+{
+	return n->kind == NODE_HOOK_FILE && n->row->nature == FILE_QUEUE;
 }
 
 static int lookup_row(const struct file_row *rows, size_t count, const char *name, size_t *slot)
@@ -152,10 +217,12 @@ int tree_lookup(const struct tree *t, const struct node *dir, const char *name, 
 		*out = node_header(dir->hook, hd);
 		return 0;
 	}
+	if (tree_is_queue(dir))
+		return lookup_delivery(t, dir, name, out);
 	return -ENOTDIR;
 }
 
-/* Cookies: in hooks/ the hook's id, elsewhere the slot + 1: both only ever grow along the list. */
+/* Cookies: the hook's or delivery's id, elsewhere the slot + 1: all only ever grow along the list. */
 int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, struct node *out)
 {
 	uint64_t slot = *cookie;
@@ -165,6 +232,16 @@ int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, st
 			return -ENOENT;
 		*out = node_hook(h);
 		*cookie = (uint64_t)h->id;
+		return 0;
+	}
+	if (tree_is_queue(dir)) {
+		struct delivery_entry d;
+		int r = t->backend.delivery_next(
+			t->backend.ctx, dir->hook->id, dir->row->state, (int64_t)*cookie, &d);
+		if (r)
+			return r;
+		*out = node_delivery(dir->hook, &d);
+		*cookie = (uint64_t)d.id;
 		return 0;
 	}
 	if (dir->kind == NODE_ROOT && slot < files_root_count) {
@@ -199,6 +276,8 @@ const char *tree_name(const struct node *n)
 		return n->setting->name;
 	case NODE_HEADER:
 		return n->header->name;
+	case NODE_DELIVERY:
+		return n->name;
 	case NODE_ROOT_FILE:
 	case NODE_HOOK_FILE:
 		break;
@@ -206,10 +285,20 @@ const char *tree_name(const struct node *n)
 	return n->row->name;
 }
 
+static const char *state_dir(enum delivery_state state)
+{
+	for (size_t i = 0; i < files_hook_count; i++)
+		if (files_hook[i].nature == FILE_QUEUE && files_hook[i].state == state)
+			return files_hook[i].name;
+	return "";
+}
+
 void tree_hook_file(const struct node *n, struct buf *out)
 {
 	if (n->kind == NODE_HEADER)
 		buf_adds(out, "headers/");
+	if (n->kind == NODE_DELIVERY)
+		buf_addf(out, "%s/", state_dir(n->delivery.state));
 	if (n->kind != NODE_HOOK)
 		buf_adds(out, tree_name(n));
 }
@@ -229,7 +318,7 @@ void tree_path(const struct node *n, struct buf *out)
 
 bool tree_is_quotable(const struct node *n, const char *text, size_t len)
 {
-	if (!n->hook)
+	if (!n->hook || n->kind == NODE_DELIVERY)
 		return true;
 	struct buf file = BUF(PATH_MAX_HERE);
 	tree_hook_file(n, &file);
@@ -245,6 +334,8 @@ void tree_show(const struct tree *t, const struct node *n, struct buf *out)
 		hook_show(n->hook, n->setting, out);
 	else if (n->kind == NODE_HEADER)
 		hook_header_show(n->header, out);
+	else if (n->kind == NODE_DELIVERY)
+		t->backend.delivery_show(t->backend.ctx, n->delivery.id, out);
 	else if (n->row && n->row->show)
 		n->row->show(t, n, out);
 	if (out->len > before && out->data[out->len - 1] != '\n')
@@ -262,11 +353,13 @@ static mode_t default_mode(const struct tree *t, const struct node *n)
 		return S_IFREG | n->setting->mode;
 	case NODE_HEADER:
 		return S_IFREG | (n->header->protected ? 0600 : 0644);
+	case NODE_DELIVERY:
+		return S_IFREG | 0400; /* it holds the payload */
 	case NODE_ROOT_FILE:
 	case NODE_HOOK_FILE:
 		break;
 	}
-	if (n->row->nature == FILE_DIR)
+	if (tree_is_dir(n))
 		return S_IFDIR | n->row->mode;
 	if (n->row->nature == FILE_PIPE)
 		return t->pipe_path ? S_IFLNK | 0777 : S_IFIFO | n->row->mode;
@@ -282,6 +375,10 @@ static void stat_hook_file(const struct node *n, struct stat *st, int64_t *mtime
 		st->st_gid = n->hook->gid;
 	bool whole = n->kind == NODE_HOOK || (n->row && !n->row->live);
 	*mtime_ms = whole ? n->hook->mtime_ms : n->hook->made_ms;
+	if (n->kind == NODE_DELIVERY) {
+		*mtime_ms = n->delivery.changed_ms;
+		return;
+	}
 	struct buf name = BUF(PATH_MAX_HERE);
 	tree_hook_file(n, &name);
 	const struct hook_file *f = hook_file_find(n->hook, buf_str(&name));

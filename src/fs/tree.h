@@ -8,11 +8,13 @@
  *         └── NAME/               NODE_HOOK
  *             ├── url event …     NODE_SETTING     rows of hook_settings
  *             ├── test status …   NODE_HOOK_FILE   rows of files_hook.c
- *             └── headers/        NODE_HOOK_FILE   (a directory)
- *                 └── X-Name      NODE_HEADER
+ *             ├── headers/        NODE_HOOK_FILE   (a directory)
+ *             │   └── X-Name      NODE_HEADER
+ *             └── pending/ delivered/ failed/      (directories)
+ *                 └── TIME-ID.json                 NODE_DELIVERY
  *
- * An inode number is computed, hook id << 16 | kind << 8 | slot, so it needs no table, is stable over
- * restarts, and a number from yesterday either means the same thing or nothing.
+ * An inode number is computed, hook or delivery id << 16 | kind << 8 | slot, so it needs no table, is
+ * stable over restarts, and a number from yesterday either means the same thing or nothing.
  *
  * The face knows hooks only through the registry and changes them only through the backend, whose
  * functions main hands over: fs/ includes neither engine nor store nor http.
@@ -37,6 +39,15 @@ struct who {
 	int32_t pid; /* of the thread */
 };
 
+enum delivery_state { DELIVERY_PENDING, DELIVERY_DELIVERED, DELIVERY_FAILED };
+
+struct delivery_entry {
+	int64_t id, hook_id;
+	enum delivery_state state;
+	int64_t created_ms;
+	int64_t changed_ms; /* finished, or created */
+};
+
 typedef int hook_change_fn(struct hook *clone, void *arg, struct err *err);
 
 /* What the face asks of the engine. All return 0 or -errno and fill err for the user. */
@@ -48,6 +59,16 @@ struct backend {
 	/* Applies `change` to a clone, saves it, and puts it in the hook's place: all or nothing. */
 	int (*hook_change)(
 		void *ctx, int64_t id, hook_change_fn *change, void *arg, struct err *err);
+	/* -ENOENT: there is no such delivery. */
+	int (*delivery_find)(void *ctx, int64_t id, struct delivery_entry *out);
+	/* The hook's next one in that state behind `after_id`; -ENOENT at the end. */
+	int (*delivery_next)(void *ctx, int64_t hook_id, enum delivery_state state,
+		int64_t after_id, struct delivery_entry *out);
+	void (*delivery_show)(void *ctx, int64_t id, struct buf *out);
+	/* failed → pending; a copy of any as a new pending one; gone. */
+	int (*delivery_replay)(void *ctx, int64_t id, struct err *err);
+	int (*delivery_repeat)(void *ctx, int64_t id, int64_t *out_id, struct err *err);
+	int (*delivery_drop)(void *ctx, int64_t id, struct err *err);
 	/* Takes the lines in data; bytes taken (a short count ends before a bad line) or -errno. The
 	 * caller answers its writer only after the turn's commit. These two tell the errors file
 	 * themselves: they alone know the line. */
@@ -80,14 +101,16 @@ enum file_nature {
 	FILE_LOG,    /* the log's own bytes, growing while it is read */
 	FILE_PIPE,
 	FILE_DIR,
+	FILE_QUEUE, /* a directory of deliveries */
 };
 
 struct file_row {
 	const char *name;
 	mode_t mode; /* permission bits */
 	enum file_nature nature;
-	bool live;  /* changes by itself: its mtime is the state's */
-	bool tests; /* a write starts a test and is answered with its outcome */
+	bool live;                 /* changes by itself: its mtime is the state's */
+	bool tests;                /* a write starts a test and is answered with its outcome */
+	enum delivery_state state; /* FILE_QUEUE: of those in it */
 	void (*show)(const struct tree *t, const struct node *n, struct buf *out);
 	const char *summary; /* one sentence */
 	const char *example; /* a line of shell, or NULL */
@@ -115,29 +138,38 @@ enum node_kind {
 	NODE_SETTING,
 	NODE_HOOK_FILE,
 	NODE_HEADER,
+	NODE_DELIVERY,
 };
+
+#define DELIVERY_NAME_MAX 64
 
 /* Valid until the hook changes: made anew for each request, never kept. */
 struct node {
 	uint64_t ino;
 	enum node_kind kind;
 	struct hook *hook;
-	const struct setting *setting; /* NODE_SETTING */
-	const struct file_row *row;    /* NODE_ROOT_FILE, NODE_HOOK_FILE */
-	struct header *header;         /* NODE_HEADER */
+	const struct setting *setting;  /* NODE_SETTING */
+	const struct file_row *row;     /* NODE_ROOT_FILE, NODE_HOOK_FILE */
+	struct header *header;          /* NODE_HEADER */
+	struct delivery_entry delivery; /* NODE_DELIVERY */
+	char name[DELIVERY_NAME_MAX];   /* likewise: "20261123T102400.123Z-00000042.json" */
 };
 
 #define TREE_ROOT_INO 1
 /* Bytes that one file may show; metrics.prom has some 500 a hook. */
 #define SHOWN_MAX ((size_t)256 << 20)
 
-int tree_node(const struct tree *t, uint64_t ino, struct node *out); /* -ENOENT */
+int tree_node(const struct tree *t, uint64_t ino, struct node *out);   /* -ENOENT */
+int tree_delivery(const struct tree *t, int64_t id, struct node *out); /* -ENOENT */
 int tree_lookup(const struct tree *t, const struct node *dir, const char *name, struct node *out);
 /* The entry behind `cookie` (0: the first); its own cookie goes to *cookie. 0, or -ENOENT at the end. */
 int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, struct node *out);
 bool tree_is_dir(const struct node *n);
 bool tree_is_hooks(const struct node *n);   /* the directory hooks/ */
 bool tree_is_headers(const struct node *n); /* a directory headers/ */
+bool tree_is_queue(const struct node *n);   /* pending/, delivered/ or failed/ */
+/* The id that a delivery's name tells; 0: it is no such name. */
+int64_t tree_delivery_id(const char *name);
 void tree_stat(const struct tree *t, const struct node *n, struct stat *st);
 /* What the file shows, its final newline included. */
 void tree_show(const struct tree *t, const struct node *n, struct buf *out);

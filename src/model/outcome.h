@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct buf;
+
 #define OUTCOME_BODY_MAX (16 * 1024) /* bytes kept of a response's body, after decoding */
 
 enum outcome_kind {
@@ -40,5 +42,10 @@ struct outcome {
 };
 
 void outcome_release(struct outcome *o);
+/*
+ * Appends one attempt as a JSON object: number, time, outcome, http_status, error, the parts of its
+ * duration in ms, and the response's body as far as it is UTF-8 (body_bytes tells how much was kept).
+ */
+void outcome_json(const struct outcome *o, unsigned number, int64_t time_ms, struct buf *out);
 /* "response", "dns", …: the word used in log lines. */
 const char *outcome_name(enum outcome_kind k);

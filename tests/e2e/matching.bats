@@ -52,6 +52,10 @@ collects() {
   collects 0 'deployment/m[12]' completed 'deployment/m3 completed'
   collects 1 'deployment/m/v1*' completed 'deployment/m/v1.2 completed'
   collects 0 'deployment/m/v1*' completed 'deployment/m/v2 completed'
+  collects 0 'deployment/m/v?' completed 'deployment/m/v12 completed'
+  collects 1 'deployment/*/v1' completed 'deployment/m/v1 completed'
+  collects 0 'deployment/*/v1' completed 'deployment/m/v2 completed'
+  collects 0 'deployment/*/v1' completed 'deployment/m completed'
 }
 
 @test 'a pattern in an event is no pattern' {
