@@ -9,6 +9,7 @@
 #include "fs/fuse_internal.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +272,13 @@ void fs_test_done(struct fs *fs, uint64_t token, int error)
 	}
 }
 
+/* Then libfuse unmounts nothing, and only frees. */
+static bool is_severed(const struct fs *fs)
+{
+	struct pollfd p = { .fd = fuse_session_fd(fs->session) };
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 void fs_unmount(struct fs *fs)
 {
 	if (!fs)
@@ -281,7 +289,7 @@ void fs_unmount(struct fs *fs)
 	while (fs->handles)
 		close_handle(fs, fs->handles, (struct who){ 0 });
 	if (fs->session) {
-		if (!fs->gone)
+		if (!fs->gone || is_severed(fs))
 			fuse_session_unmount(fs->session);
 		fuse_session_destroy(fs->session);
 	}
