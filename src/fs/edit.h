@@ -65,10 +65,10 @@ void before_take(struct before *b, const struct node *n);
 void before_move(struct before *to, struct before *from); /* `from` is empty then */
 void before_release(struct before *b);
 
-/* rm: a setting goes to its default, a header goes; -EPERM elsewhere, but 0 for the other files of a
- * hook, so that rm -r works. */
 /* True while the file holds what its maker wrote: its mode may still be opened up. */
 bool edit_young(const struct node *n);
+/* rm: a setting goes to its default, a header goes; -EPERM elsewhere, but 0 for the other files of a
+ * hook, so that rm -r works. */
 int edit_unlink(const struct tree *t, const struct node *n, struct err *err);
 /* Each may be HOOK_MODE_UNSET or HOOK_OWNER_UNSET: unchanged. `young` as for hook_chmod. */
 int edit_attributes(const struct tree *t, const struct node *n, mode_t mode, uint32_t uid,
