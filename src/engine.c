@@ -257,6 +257,8 @@ static int open_parts(struct engine *e, struct err *err)
 {
 	const struct options *o = e->options;
 	const struct client_options http = { .cacert = o->cacert,
+		.proxy = o->proxy,
+		.guard = &o->guard,
 		.user_agent = "webhookfs/" WEBHOOKFS_VERSION,
 		.connections = (unsigned)o->max_inflight * 2 };
 	struct queue_limits limits = queue_limits_default;

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include "model/url.h"
 #include "util/buf.h"
 #include "util/err.h"
 
@@ -52,6 +53,105 @@ static void reset_sync(const struct setting *s, void *obj)
 {
 	(void)s;
 	((struct options *)obj)->full_sync = true;
+}
+
+static int parse_deny(
+	const struct setting *s, void *obj, const char *text, size_t len, struct err *err)
+{
+	(void)s;
+	return guard_parse_deny(&((struct options *)obj)->guard, text, len, err);
+}
+
+static void show_deny(const struct setting *s, const void *obj, struct buf *out)
+{
+	size_t before = out->len;
+
+	(void)s;
+	guard_show(&((const struct options *)obj)->guard.deny, out);
+	if (out->len == before)
+		buf_adds(out, "none");
+}
+
+static void reset_deny(const struct setting *s, void *obj)
+{
+	(void)guard_parse_deny(&((struct options *)obj)->guard, s->def, strlen(s->def),
+		NULL); /* its default parses */
+}
+
+static int parse_allow(
+	const struct setting *s, void *obj, const char *text, size_t len, struct err *err)
+{
+	(void)s;
+	return guard_parse_allow(&((struct options *)obj)->guard, text, len, err);
+}
+
+static void show_allow(const struct setting *s, const void *obj, struct buf *out)
+{
+	(void)s;
+	guard_show(&((const struct options *)obj)->guard.allow, out);
+}
+
+static void reset_allow(const struct setting *s, void *obj)
+{
+	(void)s;
+	((struct options *)obj)->guard.allow = (struct guard_list){ 0 };
+}
+
+/* "socks5://": its length, or 0. */
+static size_t proxy_scheme(const char *text, size_t len)
+{
+	static const char *const schemes[] = { "http://", "https://", "socks5://", "socks5h://" };
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
+		size_t n = strlen(schemes[i]);
+
+		if (len > n && !strncasecmp(text, schemes[i], n))
+			return n;
+	}
+	return 0;
+}
+
+/* Only judges. The sentences quote nothing: what is refused may hold a password. */
+static int parse_proxy(
+	const struct setting *s, void *obj, const char *text, size_t len, struct err *err)
+{
+	size_t scheme = proxy_scheme(text, len);
+	const char *host = text + scheme, *bracket, *colon;
+	struct buf url = BUF(PATH_MAX);
+	int r;
+
+	(void)obj;
+	if (!scheme)
+		return err_set(err, EINVAL, 0,
+			"%s begins with http://, https://, socks5:// or "
+			"socks5h://",
+			s->name);
+	len -= scheme;
+	if (memchr(host, '@', len))
+		return err_set(err, EINVAL, scheme,
+			"%s takes no user and password: all users of the host can see them in the "
+			"list of processes",
+			s->name);
+	for (size_t i = 0; i < len; i++)
+		if (strchr("/?#", host[i]))
+			return err_set(err, EINVAL, scheme + i,
+				"%s ends with its port: http://proxy.example:3128", s->name);
+	buf_adds(&url, "http://");
+	buf_add(&url, host, len);
+	r = buf_error(&url);
+	if (!r)
+		r = url_check(url.data, url.len, err);
+	buf_release(&url);
+	if (r) {
+		err_shift(err, scheme - strlen("http://"));
+		return r;
+	}
+	bracket = memrchr(host, ']', len);
+	colon = memrchr(host, ':', len);
+	if (!colon || (bracket && colon < bracket))
+		return err_set(err, EINVAL, scheme + len,
+			"%s needs a port: http://proxy.example:3128", s->name);
+	return 0;
 }
 
 const struct setting options_table[] = {
@@ -150,6 +250,36 @@ const struct setting options_table[] = {
 		.example = "/etc/ssl/our-ca.pem",
 		.summary = "Certificates that https receivers are checked against, instead of the "
 			   "system's." },
+	{ .name = "deny",
+		.type = SETTING_CUSTOM,
+		.parse = parse_deny,
+		.show = show_deny,
+		.reset = reset_deny,
+		.def = "link-local+metadata",
+		.grammar = "RANGE[+RANGE]... | none",
+		.example = "private+2001:db8:1::/48",
+		.summary = "Addresses that are not called: 10.0.0.0/8, fd00::/8, 192.0.2.1, or the "
+			   "words private, loopback, link-local, metadata. The last two are always "
+			   "among them, unless the list is none." },
+	{ .name = "allow",
+		.type = SETTING_CUSTOM,
+		.parse = parse_allow,
+		.show = show_allow,
+		.reset = reset_allow,
+		.def = "",
+		.grammar = "RANGE[+RANGE]...",
+		.example = "10.1.2.0/24+loopback",
+		.summary = "Addresses that are called even though deny names them." },
+	{ .name = "proxy",
+		.type = SETTING_TEXT,
+		.offset = offsetof(struct options, proxy),
+		.max = 300,
+		.parse = parse_proxy,
+		.def = "",
+		.grammar = "http[s]://HOST:PORT | socks5[h]://HOST:PORT",
+		.example = "http://proxy.example:3128",
+		.summary = "The proxy that all requests go through. Then deny and allow judge the "
+			   "proxy's address, and the proxy decides what may be called." },
 };
 const size_t options_count = sizeof(options_table) / sizeof(*options_table);
 

@@ -2,6 +2,7 @@
 /*
  * options: the command line and -o, from one table that also writes -h and the manual.
  */
+#include "http/guard.h"
 #include "model/object.h"
 #include "util/setting.h"
 
@@ -29,6 +30,8 @@ struct options {
 	uint64_t max_inflight;
 	uint64_t grace_ms;
 	char *cacert; /* NULL: the system's */
+	struct guard guard;
+	char *proxy; /* a url that curl takes; NULL: none */
 };
 
 /* The -o options; `offset`s count in struct options. */

@@ -7,7 +7,7 @@
  * client_free's aborted ones excepted. Nobody outside http/ can tell that there is a thread.
  *
  * POST only; HTTP/1.1 or 2; kept connections; TLS verified; no redirects; only http and https; no
- * proxy from the environment; the timeout covers the whole attempt; responses are read to
+ * proxy but the one given, none from the environment; the timeout covers the whole attempt; responses are read to
  * OUTCOME_BODY_MAX after decoding. Header lines may hold secrets: they are cleared before they are freed,
  * and curl's verbose output is never on.
  */
@@ -19,9 +19,13 @@
 
 struct client;
 struct err;
+struct guard;
 
 struct client_options {
-	const char *cacert;     /* file of CA certificates; NULL: the system's */
+	const char *cacert; /* file of CA certificates; NULL: the system's */
+	const char *proxy;  /* a url; NULL: none */
+	const struct guard
+		*guard;         /* which addresses may be called; outlives the client; NULL: all */
 	const char *user_agent; /* "webhookfs/0.1" */
 	unsigned connections;   /* kept at most; at least the requests at once */
 };

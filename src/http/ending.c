@@ -41,6 +41,9 @@ static const struct ending endings[] = {
 
 	{ CURLE_COULDNT_RESOLVE_HOST, 0, 0, OUTCOME_DNS, DETAIL_NONE,
 		"the host's name was not resolved" },
+	{ CURLE_COULDNT_RESOLVE_PROXY, 0, 0, OUTCOME_DNS, DETAIL_NONE,
+		"the proxy's name was not resolved" },
+	{ CURLE_PROXY, 0, 0, OUTCOME_CONNECT, DETAIL_NONE, "the proxy could not connect" },
 	{ CURLE_COULDNT_CONNECT, ECONNREFUSED, 0, OUTCOME_REFUSED, DETAIL_ERRNO,
 		"connecting failed" },
 	{ CURLE_COULDNT_CONNECT, ETIMEDOUT, 0, OUTCOME_CONNECT_TIMEOUT, DETAIL_ERRNO,
@@ -59,7 +62,10 @@ static const struct ending endings[] = {
 	{ CURLE_PARTIAL_FILE, 0, 0, OUTCOME_BROKEN, DETAIL_NONE,
 		"the connection was closed within the response" },
 	{ CURLE_SEND_ERROR, 0, 0, OUTCOME_BROKEN, DETAIL_WORDS, "the connection was lost" },
-	{ CURLE_RECV_ERROR, 0, 0, OUTCOME_BROKEN, DETAIL_WORDS, "the connection was lost" },
+	{ CURLE_RECV_ERROR, 0, STAGE_WAITING, OUTCOME_BROKEN, DETAIL_WORDS,
+		"the connection was lost" },
+	/* a proxy's answer to CONNECT */
+	{ CURLE_RECV_ERROR, 0, 0, OUTCOME_CONNECT, DETAIL_WORDS, "connecting failed" },
 	{ CURLE_HTTP2, 0, 0, OUTCOME_BROKEN, DETAIL_WORDS, "the connection was lost" },
 	{ CURLE_HTTP2_STREAM, 0, 0, OUTCOME_BROKEN, DETAIL_WORDS, "the connection was lost" },
 	{ CURLE_WEIRD_SERVER_REPLY, 0, 0, OUTCOME_BROKEN, DETAIL_WORDS,
@@ -181,6 +187,13 @@ void ending_read(
 void ending_local(struct outcome *o, CURLcode code)
 {
 	explain(o, &ending_other, code, 0, "");
+}
+
+void ending_denied(struct outcome *o, const char *why)
+{
+	const struct ending denied = { .kind = OUTCOME_DENIED, .sentence = why };
+
+	explain(o, &denied, CURLE_OK, 0, "");
 }
 
 void ending_aborted(struct outcome *o)

@@ -18,4 +18,6 @@ void ending_read(
 	struct outcome *o, CURL *easy, CURLcode code, const char *words, curl_off_t first_byte_us);
 /* The transfer could not even start. */
 void ending_local(struct outcome *o, CURLcode code);
+/* The guard's sentence: what curl makes of a refused address is of no interest. */
+void ending_denied(struct outcome *o, const char *why);
 void ending_aborted(struct outcome *o);

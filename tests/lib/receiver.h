@@ -16,6 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A path is what follows as many bytes as "POST " has. */
+#define CONNECT_TO "CT "
+
 enum then { KEEP, ONCE, CLOSE, RESET, HANG, REPEAT };
 
 static const struct reply {
@@ -50,6 +53,10 @@ static const struct reply {
 	{ "/version", "HTTP/7.3 200 OK\r\nContent-Length: 0\r\n\r\n", KEEP },
 	{ "/badchunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", KEEP },
 	{ "/endless", "HTTP/1.1 200 OK\r\n\r\nagain\n", REPEAT },
+	/* as a proxy */
+	{ "http://proxied.test/ok", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nproxy", KEEP },
+	{ CONNECT_TO "refused.test:443", "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", KEEP },
+	{ CONNECT_TO "broken.test:443", "", CLOSE },
 	{ "/headers", "HTTP/1.1 200 OK\r\nX-Again: and again and again and again\n", REPEAT },
 };
 
@@ -210,7 +217,7 @@ static void receiver_stop(void)
 	pthread_mutex_unlock(&receiver.lock);
 }
 
-static void receiver_await_requests(unsigned count)
+static inline void receiver_await_requests(unsigned count)
 {
 	pthread_mutex_lock(&receiver.lock);
 	while (receiver.requests < count)

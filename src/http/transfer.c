@@ -1,0 +1,254 @@
+/*
+ * Secrets: request lines and bodies are handed to curl by reference and cleared with their letter.
+ * curl still builds each request in a buffer of its own and copies the url; it frees those uncleared.
+ */
+#include "http/transfer.h"
+
+#include "http/ending.h"
+#include "http/guard.h"
+#include "http/letter.h"
+#include "http/sockets.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* A response longer than this is ended here: its status is known, and more would only cost. */
+#define BODY_READ_MAX (OUTCOME_BODY_MAX + 1024 * 1024)
+/* Old enough to have saved every handshake that matters, young enough to see a DNS change. */
+#define CONNECTION_LIFETIME_S 300L
+
+/* --- What curl calls ------------------------------------------------------------------------------ */
+
+/* A refused address is not the end: curl goes on to the name's next one. */
+static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct transfer *t = ctx;
+
+	(void)purpose;
+	if (t->guard && !guard_allows(t->guard, &to->addr, t->denied))
+		return CURL_SOCKET_BAD;
+	t->called = true;
+	return sockets_open(t->sockets, to);
+}
+
+/* The connection is there, new or kept, and nothing of the request has been sent. */
+static int on_connected(void *ctx, char *address, char *ours, int port, int our_port)
+{
+	struct transfer *t = ctx;
+
+	(void)ours;
+	(void)port;
+	(void)our_port;
+	if (!t->guard || guard_allows_text(t->guard, address, t->denied))
+		return CURL_PREREQFUNC_OK;
+	t->called = false;
+	return CURL_PREREQFUNC_ABORT;
+}
+
+static size_t on_header(char *data, size_t one, size_t len, void *ctx)
+{
+	struct transfer *t = ctx;
+
+	(void)data;
+	(void)one; /* 1 by definition */
+	t->answered = true;
+	return len;
+}
+
+/* The first call behind the first header: there curl has just taken the time. */
+static int on_progress(
+	void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+	struct transfer *t = ctx;
+
+	(void)down_total;
+	(void)down;
+	(void)up_total;
+	(void)up;
+	if (t->answered && !t->first_byte_us)
+		(void)curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &t->first_byte_us);
+	return 0;
+}
+
+static size_t on_body(char *data, size_t one, size_t len, void *ctx)
+{
+	struct transfer *t = ctx;
+	size_t room = OUTCOME_BODY_MAX - t->body.len;
+
+	(void)one;
+	buf_add(&t->body, data, len < room ? len : room);
+	t->received += len;
+	return t->received <= BODY_READ_MAX ? len : CURL_WRITEFUNC_ERROR;
+}
+
+/* --- Handles -------------------------------------------------------------------------------------- */
+
+/* The system's certificates in one file; NULL: it has none, or not there. */
+static const char *system_cacert(void)
+{
+	const char *path = curl_version_info(CURLVERSION_NOW)->cainfo;
+
+	return path && access(path, R_OK) == 0 ? path : NULL;
+}
+
+/*
+ * One file, never a directory besides it: the file given is to be trusted instead of the system's,
+ * and curl keeps what it has parsed (20 ms a connection) only of a file alone.
+ */
+static int set_cacert(CURL *easy, const char *path)
+{
+	return curl_easy_setopt(easy, CURLOPT_CAINFO, path) |
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) |
+		curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, path) |
+		curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+}
+
+/* Without one there is none: an empty text keeps curl from looking into the environment. */
+static int set_proxy(CURL *easy, const char *url)
+{
+	return curl_easy_setopt(easy, CURLOPT_PROXY, url ? url : "") |
+		curl_easy_setopt(easy, CURLOPT_NOPROXY, "") |
+		curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+}
+
+/* curl's own defaults that count here: certificate and host name are verified, no redirect is
+ * followed, no cookie or netrc is read, a proxy's CONNECT carries none of the request's headers. */
+CURL *transfer_model(const struct client_options *o)
+{
+	const char *cacert = o->cacert ? o->cacert : system_cacert();
+	CURL *easy = curl_easy_init();
+	int bad = 0;
+
+	if (!easy)
+		return NULL;
+	bad |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
+	bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, o->user_agent);
+	bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	bad |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+	bad |= set_proxy(easy, o->proxy);
+	bad |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	/* Else a lookup that outlives its attempt would be waited for, and everything with it. */
+	bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	bad |= curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFETIME_S);
+	bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	bad |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+	bad |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+	bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, sockets_close);
+	bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+	if (cacert)
+		bad |= set_cacert(easy, cacert);
+	if (!bad)
+		return easy;
+	curl_easy_cleanup(easy);
+	return NULL;
+}
+
+struct transfer *transfer_new(
+	CURL *model, CURLSH *share, struct sockets *sockets, const struct guard *guard)
+{
+	struct transfer *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	buf_init(&t->body, OUTCOME_BODY_MAX);
+	t->sockets = sockets;
+	t->guard = guard;
+	t->easy = curl_easy_duphandle(model);
+	if (!t->easy) {
+		free(t);
+		return NULL;
+	}
+	(void)curl_easy_setopt(t->easy, CURLOPT_SHARE, share);
+	(void)curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
+	(void)curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
+	/* A connection outlives the transfer that opened it. */
+	(void)curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETDATA, sockets);
+	(void)curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
+	(void)curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
+	(void)curl_easy_setopt(t->easy, CURLOPT_XFERINFODATA, t);
+	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+	(void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->words);
+	return t;
+}
+
+void transfer_free(struct transfer *t)
+{
+	curl_easy_cleanup(t->easy);
+	buf_release(&t->body);
+	free(t->lines);
+	if (t->letter)
+		letter_free(t->letter);
+	free(t);
+}
+
+/* Chains the request's own lines up as curl wants them, without a copy. */
+static bool transfer_chain(struct transfer *t, const struct request *r)
+{
+	/* Or curl would ask before it sends a body of 1 MiB, and wait a second for the answer. */
+	static char no_expect[] = "Expect:";
+	size_t need = r->header_count + 1;
+
+	if (need > t->lines_cap) {
+		struct curl_slist *lines = reallocarray(t->lines, need, sizeof(*lines));
+
+		if (!lines)
+			return false;
+		t->lines = lines;
+		t->lines_cap = need;
+	}
+	for (size_t i = 0; i < r->header_count; i++)
+		t->lines[i] = (struct curl_slist){ r->headers[i], &t->lines[i + 1] };
+	t->lines[r->header_count] = (struct curl_slist){ no_expect, NULL };
+	return true;
+}
+
+/* --- An attempt ----------------------------------------------------------------------------------- */
+
+CURLcode transfer_prepare(struct transfer *t)
+{
+	const struct request *r = &t->letter->request;
+	/* To curl 0 is no limit at all, and more than an int is an error. */
+	long timeout_ms = r->timeout_ms < 1 ? 1
+		: r->timeout_ms < INT_MAX   ? (long)r->timeout_ms
+					    : INT_MAX;
+	CURLcode code;
+
+	t->received = 0;
+	t->answered = false;
+	t->first_byte_us = 0;
+	t->called = false;
+	t->denied[0] = '\0';
+	buf_reset(&t->body);
+	if (!transfer_chain(t, r))
+		return CURLE_OUT_OF_MEMORY;
+	code = curl_easy_setopt(t->easy, CURLOPT_URL, r->url);
+	if (code != CURLE_OK)
+		return code;
+	(void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->lines);
+	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
+	/* Without any, curl would read a body from stdin. */
+	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, r->body ? r->body : "");
+	(void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+	(void)curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
+	return CURLE_OK;
+}
+
+/* The body changes hands; without memory to keep one there is none, which changes no verdict. */
+void transfer_read(struct transfer *t, CURLcode code)
+{
+	struct outcome *o = &t->letter->outcome;
+
+	ending_read(o, t->easy, code, t->words, t->first_byte_us);
+	if (t->denied[0] && !t->called)
+		ending_denied(o, t->denied);
+	o->body_len = t->body.len;
+	o->body = buf_detach(&t->body);
+	if (!o->body)
+		o->body_len = 0;
+}

@@ -1,0 +1,48 @@
+#pragma once
+/*
+ * transfer: a pooled easy handle with the buffers of one attempt; only what changes is set anew for
+ * each.
+ *
+ * Asks the guard for every address before it is called, and again when a connection, new or kept,
+ * is there and before anything is sent over it. Knows no threads and no multi. Life cycle: _new,
+ * then for each attempt a letter, _prepare, curl's work, _read, the letter away.
+ */
+#include "http/guard.h"
+#include "util/buf.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct client_options;
+struct letter;
+struct sockets;
+
+struct transfer {
+	CURL *easy;
+	struct letter *letter;    /* NULL in the pool */
+	struct curl_slist *lines; /* nodes over the letter's own strings */
+	size_t lines_cap;
+	struct buf body;
+	size_t received;             /* bytes of body, kept or not */
+	bool answered;               /* a header came */
+	curl_off_t first_byte_us;    /* since the start; 0: none yet */
+	char words[CURL_ERROR_SIZE]; /* curl's, on what went wrong */
+	struct sockets *sockets;
+	const struct guard *guard;   /* NULL: none */
+	bool called;                 /* an address was, so what came of that counts */
+	char denied[GUARD_WHY_SIZE]; /* why another was not */
+	struct transfer *prev, *next;
+};
+
+/* What every transfer's handle is a copy of: the options that never change. NULL: no memory. */
+CURL *transfer_model(const struct client_options *o);
+
+struct transfer *transfer_new(
+	CURL *model, CURLSH *share, struct sockets *sockets, const struct guard *guard);
+void transfer_free(struct transfer *t); /* with its letter */
+
+/* Sets what its letter asks for; then it is ready for the multi. */
+CURLcode transfer_prepare(struct transfer *t);
+/* Ended with `code`: fills in the letter's outcome, which takes the body. */
+void transfer_read(struct transfer *t, CURLcode code);
