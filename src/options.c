@@ -259,7 +259,7 @@ const struct setting options_table[] = {
 		.grammar = "RANGE[+RANGE]... | none",
 		.example = "private+2001:db8:1::/48",
 		.summary = "Addresses that are not called: 10.0.0.0/8, fd00::/8, 192.0.2.1, or the "
-			   "words private, loopback, link-local, metadata. The last two are always "
+			   "words private, loopback, link-local, metadata; the last two are always "
 			   "among them, unless the list is none." },
 	{ .name = "allow",
 		.type = SETTING_CUSTOM,
@@ -278,7 +278,7 @@ const struct setting options_table[] = {
 		.def = "",
 		.grammar = "http[s]://HOST:PORT | socks5[h]://HOST:PORT",
 		.example = "http://proxy.example:3128",
-		.summary = "The proxy that all requests go through. Then deny and allow judge the "
+		.summary = "The proxy that all requests go through; deny and allow then judge the "
 			   "proxy's address, and the proxy decides what may be called." },
 };
 const size_t options_count = sizeof(options_table) / sizeof(*options_table);
