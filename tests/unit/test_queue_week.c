@@ -475,7 +475,7 @@ static int64_t next_landing(unsigned *place)
 
 static void land_due(void)
 {
-	unsigned place;
+	unsigned place = 0;
 
 	while (next_landing(&place) <= w.now)
 		land(place);
