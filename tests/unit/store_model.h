@@ -268,9 +268,10 @@ static int step_attempt_add(void)
 	error = store_attempt_add(s, d->id, text, (size_t)len);
 	if (!d->id && error == -ENOENT)
 		return 0;
+	if (!error && used)
+		d->list[used++] = ',';
 	if (!error)
-		(void)snprintf(
-			d->list + used, sizeof(d->list) - used, "%s%s", used ? "," : "", text);
+		memcpy(d->list + used, text, (size_t)len + 1);
 	return error;
 }
 
