@@ -16,7 +16,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_TRIES    50
+#define LOCK_PAUSE_MS 20
 
 /* ---- the state directory */
 
@@ -43,6 +47,18 @@ static bool is_under(const char *path, const char *dir)
 	return !strncmp(path, dir, len) && (path[len] == '/' || path[len] == '\0');
 }
 
+/* A daemon that was just killed may hold its lock until its last thread has gone. */
+static bool lock_soon(int fd)
+{
+	const struct timespec pause = { 0, LOCK_PAUSE_MS * 1000000L };
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
 static int lock_dir(const char *path, struct err *err, int *out_lock)
 {
 	char *name;
@@ -53,7 +69,7 @@ static int lock_dir(const char *path, struct err *err, int *out_lock)
 	if (r)
 		(void)err_set(err, -r, ERR_NO_COLUMN, "the state directory %s is not writable: %s",
 			path, strerror(-r));
-	else if (flock(fd, LOCK_EX | LOCK_NB))
+	else if (!lock_soon(fd))
 		r = err_set(err, EBUSY, ERR_NO_COLUMN,
 			"the state directory %s is in use by another webhookfs; unmount that one, or "
 			"give this one a directory of its own",

@@ -58,6 +58,9 @@ size_t edit_text_len(const struct edit *e);
 /* Judges the staged text of a setting or header; commits it if it has ended or at `flush`. */
 int edit_judge(
 	struct edit *e, const struct tree *t, const struct node *n, bool flush, struct err *err);
+/* The same for config.json (edit_config.c). */
+int edit_config(
+	struct edit *e, const struct tree *t, const struct node *n, bool flush, struct err *err);
 /* truncate on an open file: forgets what is staged (0) or agrees with it; else -EINVAL. */
 int edit_truncate(struct edit *e, uint64_t size, struct err *err);
 

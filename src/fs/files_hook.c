@@ -61,8 +61,12 @@ const struct file_row files_hook[] = {
 		.summary = "Those that were given up; one moved to pending is tried anew.",
 		.example = "mv failed/* pending/" },
 	{ .name = "config.json",
-		.mode = 0444,
+		.mode = 0644,
+		.config = true,
 		.show = show_config,
-		.summary = "The whole hook at once." },
+		.summary =
+			"The whole hook at once: UbiOps's webhook object and our own fields; a write "
+			"replaces all of it, or fails whole.",
+		.example = "cp webhook.json config.json" },
 };
 const size_t files_hook_count = sizeof(files_hook) / sizeof(*files_hook);

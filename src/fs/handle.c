@@ -20,7 +20,7 @@ int handle_open(
 	enum file_nature nature = n->row ? n->row->nature : FILE_PLAIN;
 	/* The mode bits do not stop root. */
 	bool writable = n->kind == NODE_SETTING || n->kind == NODE_HEADER || made ||
-		nature == FILE_EVENTS || (n->row && n->row->tests);
+		nature == FILE_EVENTS || (n->row && (n->row->tests || n->row->config));
 	if ((flags & O_ACCMODE) != O_RDONLY && !writable)
 		return -EACCES;
 	if (reads(flags) && nature == FILE_EVENTS)
@@ -31,11 +31,16 @@ int handle_open(
 	h->ino = n->ino;
 	h->nature = nature;
 	h->tests = n->row && n->row->tests;
+	h->config = n->row && n->row->config;
 	h->nonblock = flags & O_NONBLOCK;
 	h->append = flags & O_APPEND;
 	h->discards = n->kind == NODE_DELIVERY;
 	h->shown = (struct buf)BUF_SECRET(SHOWN_MAX);
-	edit_init(&h->edit, n, h->tests ? EVENT_LINE_MAX : EDIT_TEXT_MAX, made);
+	edit_init(&h->edit, n,
+		h->config          ? HOOK_JSON_MAX
+			: h->tests ? EVENT_LINE_MAX
+				   : EDIT_TEXT_MAX,
+		made);
 	if (n->setting && (flags & O_ACCMODE) == O_RDWR)
 		h->edit.generated = &h->shown;
 	framing_init(&h->framing, EVENT_LINE_MAX);
@@ -96,6 +101,8 @@ static int write_value(struct handle *h, const struct tree *t, const struct node
 	int r = edit_stage(&h->edit, data, len, offset, h->append || h->tests, err);
 	if (r)
 		return r;
+	if (h->config)
+		return edit_config(&h->edit, t, n, false, err);
 	if (!h->tests)
 		r = edit_judge(&h->edit, t, n, false, err);
 	if (!r && h->edit.has_generated)
@@ -138,7 +145,8 @@ int handle_flush(struct handle *h, const struct tree *t, const struct node *n, s
 		return 0;
 	if (h->tests)
 		return start_test(h, t, n, answer, err);
-	return edit_judge(&h->edit, t, n, true, err);
+	return h->config ? edit_config(&h->edit, t, n, true, err)
+			 : edit_judge(&h->edit, t, n, true, err);
 }
 
 int handle_truncate(struct handle *h, uint64_t size, struct err *err)

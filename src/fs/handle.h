@@ -27,6 +27,7 @@ struct handle {
 	uint64_t ino;
 	enum file_nature nature;
 	bool tests;    /* writes start a test */
+	bool config;   /* edit_config judges what is written */
 	bool nonblock; /* which then is not waited for */
 	bool append;
 	uint64_t shown_at;   /* where reads find it after it was replaced; 0: at 0 */

@@ -110,6 +110,7 @@ struct file_row {
 	enum file_nature nature;
 	bool live;                 /* changes by itself: its mtime is the state's */
 	bool tests;                /* a write starts a test and is answered with its outcome */
+	bool config;               /* config.json: a write replaces the hook's content */
 	enum delivery_state state; /* FILE_QUEUE: of those in it */
 	void (*show)(const struct tree *t, const struct node *n, struct buf *out);
 	const char *summary; /* one sentence */

@@ -99,18 +99,23 @@ mounted() {
 start() {
   "$WEBHOOKFS" -f "$@" "$STATE" "$MNT" >>"$LOG" 2>&1 3>&- &
   DAEMON=$!
-  eventually 20 mounted_or_dead || return
-  mounted || fail 'the daemon ended before it had mounted'
+  eventually 20 serving_or_dead || return
+  serving || fail 'the daemon ended before it had mounted' "$(cat "$LOG")"
 }
 
-mounted_or_dead() {
-  mounted || gone "$DAEMON"
+# A mount that a killed daemon left is in the table too, but answers nothing.
+serving() {
+  mounted && [ -e "$MNT/README" ]
+}
+
+serving_or_dead() {
+  serving || gone "$DAEMON"
 }
 
 # start_background [OPTION…]: as a user does. The mount must be there when it returns.
 start_background() {
   "$WEBHOOKFS" "$@" "$STATE" "$MNT" >>"$LOG" 2>&1 3>&- || return
-  mounted || fail 'it went to the background without a mount' || return
+  serving || fail 'it went to the background without a mount' || return
   DAEMON=$(processes)
   [[ $DAEMON =~ ^[0-9]+$ ]] || fail "not one process: $DAEMON"
 }
