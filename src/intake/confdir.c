@@ -1,6 +1,7 @@
 #include "intake/confdir.h"
 
 #include "model/hook.h"
+#include "util/file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,13 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIRECTORY    "hooks"
-#define SUFFIX       ".json"
-#define TEMPORARY    ".tmp"
-#define OPEN_DIR     (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-#define OPEN_CREATED (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
-/* Not blocking: what is called x.json may turn out to be a pipe. */
-#define OPEN_FOUND (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+#define DIRECTORY "hooks"
+#define SUFFIX    ".json"
+#define TEMPORARY ".tmp"
+#define OPEN_DIR  (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
 struct confdir {
 	int fd;
@@ -139,45 +137,11 @@ void confdir_close(struct confdir *c)
 	free(c);
 }
 
-/* Reads up to `size` bytes to the end of the file: their number, or -errno. */
-static ssize_t read_all(int fd, char *text, size_t size)
-{
-	size_t len = 0;
-	ssize_t n;
-
-	while (len < size && (n = read(fd, text + len, size - len)) != 0) {
-		if (n < 0)
-			return -errno;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 struct loading {
 	confdir_found_fn *found;
 	void *ctx;
 	char text[HOOK_JSON_MAX + 1]; /* one more than may be used, to see that a file is longer */
 };
-
-/* The length of the file's text, now in l->text, or -errno. */
-static ssize_t load_text(struct confdir *c, const char *entry, struct loading *l, struct stat *st)
-{
-	int fd = openat(c->fd, entry, OPEN_FOUND);
-	ssize_t len;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, st) < 0)
-		len = -errno;
-	else if (!S_ISREG(st->st_mode))
-		len = S_ISDIR(st->st_mode) ? -EISDIR : -EINVAL;
-	else
-		len = read_all(fd, l->text, sizeof(l->text));
-	(void)close(fd); /* only read from */
-	if (len < (ssize_t)sizeof(l->text))
-		return len;
-	return -E2BIG;
-}
 
 static int load_entry(struct confdir *c, const char *entry, void *ctx)
 {
@@ -189,7 +153,9 @@ static int load_entry(struct confdir *c, const char *entry, void *ctx)
 	if (*entry == '.' || !ends_with(entry, SUFFIX))
 		return 0;
 	(void)snprintf(name, sizeof(name), "%.*s", (int)(strlen(entry) - strlen(SUFFIX)), entry);
-	len = load_text(c, entry, l, &st);
+	len = file_read(c->fd, entry, l->text, sizeof(l->text), &st);
+	if (len == (ssize_t)sizeof(l->text))
+		len = -E2BIG;
 	if (len < 0) {
 		l->found(l->ctx, name, NULL, 0, (int)-len, 0);
 	} else {
@@ -215,50 +181,12 @@ int confdir_load(struct confdir *c, confdir_found_fn *found, void *ctx)
 	return error;
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-/* The text as a new file that is on disk when this returns. */
-static int write_new(int dir, const char *name, const char *text, size_t len)
-{
-	int error, fd = openat(dir, name, OPEN_CREATED, 0600);
-
-	if (fd < 0)
-		return -errno;
-	error = write_all(fd, text, len);
-	if (!error)
-		error = failed(fsync(fd));
-	if (close(fd) < 0 && !error)
-		error = -errno;
-	return error;
-}
-
 int confdir_save(struct confdir *c, const char *name, const char *text, size_t len)
 {
 	struct filename f;
 	int error = filename_set(&f, name);
 
-	if (error)
-		return error;
-	(void)unlinkat(c->fd, f.temporary, 0); /* of a save that failed; there is none, mostly */
-	error = write_new(c->fd, f.temporary, text, len);
-	if (!error)
-		error = failed(renameat(c->fd, f.temporary, c->fd, f.final));
-	if (error) {
-		(void)unlinkat(c->fd, f.temporary, 0); /* if it stays, confdir_open removes it */
-		return error;
-	}
-	return failed(fsync(c->fd));
+	return error ? error : file_replace(c->fd, f.final, f.temporary, text, len);
 }
 
 int confdir_remove(struct confdir *c, const char *name)
