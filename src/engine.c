@@ -120,7 +120,7 @@ void engine_refused(struct engine *e, const char *file, struct who who, const ch
 {
 	e->counters.refused++;
 	e->changed_ms = e->now.real_ms;
-	refusals_add(&e->refusals, e->now.real_ms, file, who.uid, who.pid, text, len, err);
+	refusals_add(&e->refusals, e->now.real_ms, file, who, text, len, err);
 }
 
 /* ---- the turn */
@@ -307,6 +307,7 @@ static void wire_tree(struct engine *e)
 		.types = &e->options->types,
 		.uid = getuid(),
 		.gid = getgid(),
+		.attributes = &e->attributes,
 		.start_ms = e->now.real_ms,
 		.log_fd = journal_fd(e->log),
 		.backend = { .ctx = e,
@@ -314,6 +315,7 @@ static void wire_tree(struct engine *e)
 			.hook_remove = hook_remove,
 			.hook_rename = hook_rename,
 			.hook_change = hook_change,
+			.attributes_keep = attributes_keep,
 			.delivery_find = file_find,
 			.delivery_next = file_next,
 			.delivery_show = file_show,
@@ -347,8 +349,10 @@ int engine_new(const struct options *o, struct err *err, struct engine **out)
 	if (!r) {
 		wire_tree(e);
 		e->changed_ms = e->now.real_ms;
-		r = hooks_load(e, err);
+		r = attributes_load(e, err);
 	}
+	if (!r)
+		r = hooks_load(e, err);
 	if (r) {
 		engine_free(e);
 		return r;

@@ -3,9 +3,9 @@
  * engine: the way of an event, from the bytes that come in to the line in the log; and the turn.
  *
  * The only place that knows all parts. engine.c is the flow and the turn; engine_events.c what comes in,
- * engine_deliver.c what goes out, engine_hooks.c the hooks, engine_test.c their tests,
- * engine_show.c and engine_metrics.c the
- * counters. They share engine_parts.h.
+ * engine_deliver.c what goes out, engine_hooks.c the hooks,
+ * engine_attributes.c the modes of what is no hook's, engine_test.c tests, engine_queue.c
+ * deliveries as files, engine_show.c and engine_metrics.c the counters. They share engine_parts.h.
  *
  * Life cycle: engine_new (opens the store, loads the hooks), engine_tree for the mount,
  * engine_attach, engine_run until it ends, engine_free.

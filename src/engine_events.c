@@ -180,8 +180,7 @@ static ssize_t events_refused(struct engine *e, struct who who, const char *line
 {
 	/* After a short count the next write starts with this line, fails, and is counted. */
 	if (taken)
-		refusals_add(
-			&e->refusals, e->now.real_ms, "events", who.uid, who.pid, line, len, err);
+		refusals_add(&e->refusals, e->now.real_ms, "events", who, line, len, err);
 	else
 		engine_refused(e, "events", who, line, len, err);
 	return taken ? (ssize_t)taken : -err->code;
@@ -322,7 +321,7 @@ void pipe_open(struct engine *e)
 static void pipe_rejected(struct engine *e, const char *line, size_t len, const struct err *err)
 {
 	struct buf out = BUF(8 * (size_t)EVENT_LINE_MAX);
-	engine_refused(e, "events.fifo", (struct who){ 0 }, line, len, err);
+	engine_refused(e, "events.fifo", WHO_UNKNOWN, line, len, err);
 	buf_adds(&out, "{\"time\":\"");
 	text_add_time(&out, e->now.real_ms);
 	buf_addf(&out,
@@ -367,7 +366,7 @@ static bool pipe_lines(struct engine *e, bool all)
 		}
 		if (backlog_full(e, len, &err))
 			return false;
-		int r = line_take(e, line, len, 0, &bad, &err);
+		int r = line_take(e, line, len, UID_UNKNOWN, &bad, &err);
 		if (r && !bad)
 			return false;
 		if (r)

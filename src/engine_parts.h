@@ -6,6 +6,7 @@
 
 #include "fs/tree.h"
 #include "intake/fifo.h"
+#include "model/attributes.h"
 #include "model/outcome.h"
 #include "model/refusals.h"
 #include "model/verdict.h"
@@ -130,6 +131,7 @@ struct engine {
 	struct fs *fs;
 	struct mountwatch *mountwatch;
 	struct tree tree;
+	struct attributes attributes;
 
 	struct hook_state *states; /* uthash by id */
 	int64_t pending;           /* of all of them */
@@ -213,6 +215,11 @@ void file_show(void *ctx, int64_t id, struct buf *out);
 int file_replay(void *ctx, int64_t id, struct err *err);
 int file_repeat(void *ctx, int64_t id, int64_t *out_id, struct err *err);
 int file_drop(void *ctx, int64_t id, struct err *err);
+
+/* ---- engine_attributes.c */
+
+int attributes_load(struct engine *e, struct err *err);
+int attributes_keep(void *ctx, const struct attributes *a, struct err *err);
 
 /* ---- engine_hooks.c */
 

@@ -148,7 +148,9 @@ void file_show(void *ctx, int64_t id, struct buf *out)
 	add_time(out, "finished", d.finished_ms);
 	add_time(out, "next_attempt", state == DELIVERY_PENDING ? d.due_ms : 0);
 	add_text(out, "error", d.error);
-	buf_addf(out, ",\"uid\":%u,\"attempts\":[", d.uid);
+	if (d.uid != UID_UNKNOWN)
+		buf_addf(out, ",\"uid\":%u", d.uid);
+	buf_adds(out, ",\"attempts\":[");
 	(void)store_attempts(e->store, id, out); /* what cannot be read is not shown */
 	buf_addc(out, ']');
 	if (h)

@@ -368,9 +368,7 @@ int edit_attributes(const struct tree *t, const struct node *n, mode_t mode, uin
 	uint32_t gid, bool young, struct err *err)
 {
 	if (!n->hook)
-		return err_set(err, EPERM, ERR_NO_COLUMN,
-			"the attributes of %s are the mount's; only hooks and their files have their own",
-			*tree_name(n) ? tree_name(n) : "the root");
+		return edit_root_attributes(t, n, mode, uid, gid, err);
 	struct buf file = BUF(HEADER_NAME_MAX + 16);
 	struct change c = change_of(t, n, &file);
 	c.mode = mode;

@@ -76,6 +76,11 @@ int edit_unlink(const struct tree *t, const struct node *n, struct err *err);
 /* Each may be HOOK_MODE_UNSET or HOOK_OWNER_UNSET: unchanged. `young` as for hook_chmod. */
 int edit_attributes(const struct tree *t, const struct node *n, mode_t mode, uint32_t uid,
 	uint32_t gid, bool young, struct err *err);
+/* The same for what is no hook's (edit_root.c). */
+int edit_root_attributes(const struct tree *t, const struct node *n, mode_t mode, uint32_t uid,
+	uint32_t gid, struct err *err);
+/* -EPERM for a mode that it cannot have. */
+int edit_root_mode(const struct node *n, mode_t mode, struct err *err);
 int edit_header_make(const struct tree *t, const struct node *dir, const char *name, mode_t mode,
 	struct who who, struct err *err);
 int edit_header_rename(

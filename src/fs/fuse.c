@@ -9,12 +9,14 @@
 #include "fs/fuse_internal.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define REFUSED_TEXT_MAX 4096 /* bytes of a refused text that `errors` is given */
+#define REFUSED_PATH_MAX 1024 /* of its file: two directories of ours and a name of NAME_MAX */
 
 /* ---- helpers */
 
@@ -34,21 +36,32 @@ int64_t now_of(const struct fs *fs)
 	return fs->tree->backend.now_ms(fs->tree->backend.ctx);
 }
 
-void refuse(fuse_req_t req, fuse_ino_t ino, const char *name, const char *text, size_t len, int r,
+static void tell_errors(const struct tree *t, fuse_ino_t ino, const char *name, struct who who,
+	const char *text, size_t len, const struct err *err)
+{
+	struct node n;
+	if (!err->code || tree_node(t, ino, &n))
+		return;
+	struct buf path = BUF(REFUSED_PATH_MAX);
+	tree_path(&n, &path);
+	if (name)
+		buf_addf(&path, "%s%.*s", path.len ? "/" : "", NAME_MAX, name);
+	bool shown = text && tree_is_quotable(&n, text, len);
+	t->backend.refused(t->backend.ctx, *buf_str(&path) ? buf_str(&path) : ".", who,
+		shown ? text : NULL, len < REFUSED_TEXT_MAX ? len : REFUSED_TEXT_MAX, err);
+	buf_release(&path);
+}
+
+void refuse(fuse_req_t req, fuse_ino_t ino, const char *name, int r, const struct err *err)
+{
+	tell_errors(fs_of(req)->tree, ino, name, who_of(req), NULL, 0, err);
+	fuse_reply_err(req, -r);
+}
+
+void refuse_text(fuse_req_t req, const struct handle *h, const char *text, size_t len, int r,
 	const struct err *err)
 {
-	const struct tree *t = fs_of(req)->tree;
-	struct node n;
-	if (err->code && tree_node(t, ino, &n) == 0) {
-		struct buf path = BUF(1024);
-		tree_path(&n, &path);
-		if (name)
-			buf_addf(&path, "%s%s", path.len ? "/" : "", name);
-		bool shown = text && !name && tree_is_quotable(&n, text, len);
-		t->backend.refused(t->backend.ctx, buf_str(&path), who_of(req), shown ? text : NULL,
-			len < REFUSED_TEXT_MAX ? len : REFUSED_TEXT_MAX, err);
-		buf_release(&path);
-	}
+	tell_errors(fs_of(req)->tree, h->ino, NULL, h->who, text, len, err);
 	fuse_reply_err(req, -r);
 }
 
@@ -287,7 +300,7 @@ void fs_unmount(struct fs *fs)
 	while (fs->for_test)
 		fs_test_done(fs, fs->for_test->token, -ESHUTDOWN);
 	while (fs->handles)
-		close_handle(fs, fs->handles, (struct who){ 0 });
+		close_handle(fs, fs->handles);
 	if (fs->session) {
 		if (!fs->gone || is_severed(fs))
 			fuse_session_unmount(fs->session);

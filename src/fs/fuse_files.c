@@ -95,13 +95,13 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 
 /* ---- files */
 
-void close_handle(struct fs *fs, struct handle *h, struct who who)
+void close_handle(struct fs *fs, struct handle *h)
 {
 	struct handle **p = &fs->handles;
 	while (*p != h)
 		p = &(*p)->next;
 	*p = h->next;
-	handle_close(h, fs->tree, who);
+	handle_close(h, fs->tree);
 }
 
 void reply_open(
@@ -109,7 +109,7 @@ void reply_open(
 {
 	struct fs *fs = fs_of(req);
 	struct handle *h;
-	int r = handle_open(fs->tree, n, fi->flags, before != NULL, &h);
+	int r = handle_open(fs->tree, n, fi->flags, before != NULL, who_of(req), &h);
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
@@ -127,7 +127,7 @@ void reply_open(
 	}
 	/* The caller was interrupted: no release will come. */
 	if (r == -ENOENT)
-		close_handle(fs, h, who_of(req));
+		close_handle(fs, h);
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -201,11 +201,12 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	if (!node_of(req, ino, &n))
 		return;
 	h->writer = fi->lock_owner;
+	h->who.pid = who_of(req).pid;
 	hidden_seen(&fs_of(req)->hidden, ino, who_of(req).pid);
-	ssize_t taken = handle_write(
-		h, fs_of(req)->tree, &n, data, size, (uint64_t)off, who_of(req), &answer, &err);
+	ssize_t taken =
+		handle_write(h, fs_of(req)->tree, &n, data, size, (uint64_t)off, &answer, &err);
 	if (taken < 0)
-		refuse(req, ino, NULL, data, size, (int)taken, &err);
+		refuse_text(req, h, data, size, (int)taken, &err);
 	else
 		reply_done(req, h, &answer, (size_t)taken, false);
 }
@@ -221,9 +222,9 @@ static void flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, 0);
 		return;
 	}
-	int r = handle_flush(h, fs_of(req)->tree, &n, who_of(req), &answer, &err);
+	int r = handle_flush(h, fs_of(req)->tree, &n, &answer, &err);
 	if (r)
-		refuse(req, ino, NULL, buf_str(&h->edit.text), h->edit.text.len, r, &err);
+		refuse_text(req, h, buf_str(&h->edit.text), h->edit.text.len, r, &err);
 	else
 		reply_done(req, h, &answer, 0, true);
 }
@@ -257,7 +258,7 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct answer answer;
 	/* The writer died without closing: nobody hears an error any more. */
 	if (!h->tests && tree_node(fs->tree, ino, &n) == 0)
-		(void)handle_flush(h, fs->tree, &n, who_of(req), &answer, NULL);
-	close_handle(fs, h, who_of(req));
+		(void)handle_flush(h, fs->tree, &n, &answer, NULL);
+	close_handle(fs, h);
 	fuse_reply_err(req, 0);
 }

@@ -47,7 +47,9 @@ int64_t now_of(const struct fs *fs);
 
 /* Tells `errors` what was refused (if err says it), and answers. `name` is an entry of `ino`, or NULL
  * for itself. By number, for what the refused op did may have put another hook in the node's place. */
-void refuse(fuse_req_t req, fuse_ino_t ino, const char *name, const char *text, size_t len, int r,
+void refuse(fuse_req_t req, fuse_ino_t ino, const char *name, int r, const struct err *err);
+/* The same for what was written through an open file. */
+void refuse_text(fuse_req_t req, const struct handle *h, const char *text, size_t len, int r,
 	const struct err *err);
 /* These two find the node, or answer and return false. */
 bool node_of(fuse_req_t req, fuse_ino_t ino, struct node *out);
@@ -65,7 +67,7 @@ struct handle *handle_of(const struct fuse_file_info *fi);
 void hold(struct held **list, fuse_req_t req, struct handle *handle, size_t size, bool flush,
 	uint64_t token);
 void held_answer(struct held *h, int error);
-void close_handle(struct fs *fs, struct handle *h, struct who who);
+void close_handle(struct fs *fs, struct handle *h);
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

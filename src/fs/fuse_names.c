@@ -64,7 +64,7 @@ void op_setattr(
 	if (!r && !(r = tree_node(fs->tree, ino, &n)))
 		r = set_times(fs, &n, st, to_set);
 	if (r)
-		refuse(req, ino, NULL, NULL, 0, r, &err);
+		refuse(req, ino, NULL, r, &err);
 	else
 		reply_attr(req, ino);
 }
@@ -86,7 +86,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	if (!r)
 		r = tree_lookup(fs->tree, &dir, name, &n);
 	if (r)
-		refuse(req, parent, name, NULL, 0, r, &err);
+		refuse(req, parent, name, r, &err);
 	else
 		reply_entry(req, &n);
 }
@@ -119,7 +119,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 		return;
 	int r = remove_dir(fs_of(req), &n, &err);
 	if (r)
-		refuse(req, parent, name, NULL, 0, r, &err);
+		refuse(req, parent, name, r, &err);
 	else
 		fuse_reply_err(req, 0);
 }
@@ -140,7 +140,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 					: edit_unlink(fs->tree, &n, &err);
 	if (r) {
 		before_release(&before);
-		refuse(req, parent, name, NULL, 0, r, &err);
+		refuse(req, parent, name, r, &err);
 		return;
 	}
 	if (n.kind != NODE_DELIVERY)
@@ -212,7 +212,7 @@ void op_create(
 		return;
 	int r = create(req, parent, name, mode & 0777, fi->flags & O_EXCL, &dir, &n, &err);
 	if (r) {
-		refuse(req, parent, name, NULL, 0, r, &err);
+		refuse(req, parent, name, r, &err);
 		return;
 	}
 	hidden_seen(&fs->hidden, n.ino, who_of(req).pid);
@@ -273,7 +273,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 		? -EINVAL
 		: rename_node(fs_of(req), &n, &to, newname, flags, &err);
 	if (r) {
-		refuse(req, parent, name, NULL, 0, r, &err);
+		refuse(req, parent, name, r, &err);
 		return;
 	}
 	if (n.kind == NODE_DELIVERY) {

@@ -14,8 +14,8 @@ static bool reads(int flags)
 	return (flags & O_ACCMODE) != O_WRONLY;
 }
 
-int handle_open(
-	const struct tree *t, const struct node *n, int flags, bool made, struct handle **out)
+int handle_open(const struct tree *t, const struct node *n, int flags, bool made, struct who who,
+	struct handle **out)
 {
 	enum file_nature nature = n->row ? n->row->nature : FILE_PLAIN;
 	/* The mode bits do not stop root. */
@@ -29,6 +29,7 @@ int handle_open(
 	if (!h)
 		return -ENOMEM;
 	h->ino = n->ino;
+	h->who = who;
 	h->nature = nature;
 	h->tests = n->row && n->row->tests;
 	h->config = n->row && n->row->config;
@@ -50,11 +51,11 @@ int handle_open(
 	return 0;
 }
 
-void handle_close(struct handle *h, const struct tree *t, struct who who)
+void handle_close(struct handle *h, const struct tree *t)
 {
 	/* Nobody hears of an error here; the backend has put it into `errors`. */
 	if (h->nature == FILE_EVENTS)
-		(void)t->backend.events_end(t->backend.ctx, &h->framing, who);
+		(void)t->backend.events_end(t->backend.ctx, &h->framing, h->who);
 	framing_release(&h->framing);
 	edit_release(&h->edit);
 	buf_release(&h->shown);
@@ -116,11 +117,12 @@ static int write_value(struct handle *h, const struct tree *t, const struct node
 }
 
 ssize_t handle_write(struct handle *h, const struct tree *t, const struct node *n, const char *data,
-	size_t len, uint64_t offset, struct who who, struct answer *answer, struct err *err)
+	size_t len, uint64_t offset, struct answer *answer, struct err *err)
 {
 	*answer = (struct answer){ .when = ANSWER_NOW };
 	if (h->nature == FILE_EVENTS) {
-		ssize_t taken = t->backend.events_take(t->backend.ctx, &h->framing, data, len, who);
+		ssize_t taken =
+			t->backend.events_take(t->backend.ctx, &h->framing, data, len, h->who);
 		if (taken >= 0)
 			answer->when = ANSWER_COMMITTED;
 		return taken;
@@ -129,7 +131,7 @@ ssize_t handle_write(struct handle *h, const struct tree *t, const struct node *
 	return r ? r : (ssize_t)len;
 }
 
-int handle_flush(struct handle *h, const struct tree *t, const struct node *n, struct who who,
+int handle_flush(struct handle *h, const struct tree *t, const struct node *n,
 	struct answer *answer, struct err *err)
 {
 	*answer = (struct answer){ .when = ANSWER_NOW };
@@ -139,7 +141,7 @@ int handle_flush(struct handle *h, const struct tree *t, const struct node *n, s
 		if (!begun)
 			return 0;
 		answer->when = ANSWER_COMMITTED;
-		return t->backend.events_end(t->backend.ctx, &h->framing, who);
+		return t->backend.events_end(t->backend.ctx, &h->framing, h->who);
 	}
 	if (!h->edit.pending)
 		return 0;

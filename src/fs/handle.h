@@ -32,6 +32,7 @@ struct handle {
 	bool append;
 	uint64_t shown_at;   /* where reads find it after it was replaced; 0: at 0 */
 	bool discards;       /* a copy of a delivery: what is written is not looked at */
+	struct who who;      /* who opened it, for what is written is theirs; pid: who wrote last */
 	uint64_t writer;     /* the process that wrote last, by the kernel's lock owner; 0: none */
 	struct handle *next; /* of the mount's open ones */
 	struct buf shown;    /* what reads see: the file as it was at open */
@@ -40,16 +41,16 @@ struct handle {
 };
 
 /* `made`: by this very open. -EACCES for what the file's nature does not allow. */
-int handle_open(
-	const struct tree *t, const struct node *n, int flags, bool made, struct handle **out);
+int handle_open(const struct tree *t, const struct node *n, int flags, bool made, struct who who,
+	struct handle **out);
 /* Takes a begun last line whose writer never flushed; then frees. */
-void handle_close(struct handle *h, const struct tree *t, struct who who);
+void handle_close(struct handle *h, const struct tree *t);
 
 /* Bytes for `offset`; *data is valid until the next call. For the log, read into `scratch`. */
 ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t offset,
 	char *scratch, const char **data);
 ssize_t handle_write(struct handle *h, const struct tree *t, const struct node *n, const char *data,
-	size_t len, uint64_t offset, struct who who, struct answer *answer, struct err *err);
-int handle_flush(struct handle *h, const struct tree *t, const struct node *n, struct who who,
+	size_t len, uint64_t offset, struct answer *answer, struct err *err);
+int handle_flush(struct handle *h, const struct tree *t, const struct node *n,
 	struct answer *answer, struct err *err);
 int handle_truncate(struct handle *h, uint64_t size, struct err *err);

@@ -1,5 +1,6 @@
 #include "fs/tree.h"
 
+#include "model/attributes.h"
 #include "model/registry.h"
 #include "util/buf.h"
 
@@ -21,6 +22,11 @@ static uint64_t ino_make(int64_t id, enum node_kind kind, size_t slot)
 {
 	assert(slot <= SLOT_MASK);
 	return (uint64_t)id << ID_SHIFT | (uint64_t)kind << KIND_SHIFT | slot;
+}
+
+static struct node node_root(void)
+{
+	return (struct node){ .kind = NODE_ROOT, .ino = TREE_ROOT_INO };
 }
 
 static struct node node_root_file(size_t slot)
@@ -118,7 +124,7 @@ static int lookup_delivery(
 int tree_node(const struct tree *t, uint64_t ino, struct node *out)
 {
 	if (ino == TREE_ROOT_INO) {
-		*out = (struct node){ .kind = NODE_ROOT, .ino = ino };
+		*out = node_root();
 		return 0;
 	}
 	enum node_kind kind = ino >> KIND_SHIFT & SLOT_MASK;
@@ -192,15 +198,27 @@ static int lookup_in_hook(struct hook *h, const char *name, struct node *out)
 	return r;
 }
 
+static int lookup_in_root(const char *name, struct node *out)
+{
+	size_t slot;
+	int r = lookup_row(files_root, files_root_count, name, &slot);
+	if (!r)
+		*out = node_root_file(slot);
+	return r;
+}
+
+int tree_root_file(const char *name, struct node *out)
+{
+	if (strcmp(name, ATTRIBUTES_ROOT))
+		return lookup_in_root(name, out);
+	*out = node_root();
+	return 0;
+}
+
 int tree_lookup(const struct tree *t, const struct node *dir, const char *name, struct node *out)
 {
-	if (dir->kind == NODE_ROOT) {
-		size_t slot;
-		int r = lookup_row(files_root, files_root_count, name, &slot);
-		if (!r)
-			*out = node_root_file(slot);
-		return r;
-	}
+	if (dir->kind == NODE_ROOT)
+		return lookup_in_root(name, out);
 	if (tree_is_hooks(dir)) {
 		struct hook *h = registry_by_name(t->registry, name);
 		if (!h)
@@ -366,6 +384,21 @@ static mode_t default_mode(const struct tree *t, const struct node *n)
 	return S_IFREG | n->row->mode;
 }
 
+/* A link's mode says nothing. */
+static void stat_root_file(const struct tree *t, const struct node *n, struct stat *st)
+{
+	const struct attribute *a = attributes_find(
+		t->attributes, n->kind == NODE_ROOT ? ATTRIBUTES_ROOT : tree_name(n));
+	if (!a)
+		return;
+	if (a->mode != HOOK_MODE_UNSET && !S_ISLNK(st->st_mode))
+		st->st_mode = (st->st_mode & S_IFMT) | a->mode;
+	if (a->uid != HOOK_OWNER_UNSET)
+		st->st_uid = a->uid;
+	if (a->gid != HOOK_OWNER_UNSET)
+		st->st_gid = a->gid;
+}
+
 /* Owner, mode and time of a hook's file: the file's own where they differ, else the hook's. */
 static void stat_hook_file(const struct node *n, struct stat *st, int64_t *mtime_ms)
 {
@@ -422,6 +455,8 @@ void tree_stat(const struct tree *t, const struct node *n, struct stat *st)
 	};
 	if (n->hook)
 		stat_hook_file(n, st, &mtime_ms);
+	else
+		stat_root_file(t, n, st);
 	if (n->row && n->row->live)
 		mtime_ms = t->backend.changed_ms(t->backend.ctx, n->hook ? n->hook->id : 0);
 	if (S_ISREG(st->st_mode))

@@ -20,24 +20,20 @@
  * functions main hands over: fs/ includes neither engine nor store nor http.
  */
 #include "model/hook.h"
+#include "model/who.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
+struct attributes;
 struct buf;
 struct err;
 struct framing;
 struct registry;
 struct node;
 struct tree;
-
-/* Who does it, as the kernel says. */
-struct who {
-	uint32_t uid, gid;
-	int32_t pid; /* of the thread */
-};
 
 enum delivery_state { DELIVERY_PENDING, DELIVERY_DELIVERED, DELIVERY_FAILED };
 
@@ -59,6 +55,8 @@ struct backend {
 	/* Applies `change` to a clone, saves it, and puts it in the hook's place: all or nothing. */
 	int (*hook_change)(
 		void *ctx, int64_t id, hook_change_fn *change, void *arg, struct err *err);
+	/* Saves the attributes of what is no hook's, and puts them in the place of the tree's. */
+	int (*attributes_keep)(void *ctx, const struct attributes *a, struct err *err);
 	/* -ENOENT: there is no such delivery. */
 	int (*delivery_find)(void *ctx, int64_t id, struct delivery_entry *out);
 	/* The hook's next one in that state behind `after_id`; -ENOENT at the end. */
@@ -126,8 +124,9 @@ struct tree {
 	const struct registry *registry;
 	const struct types *types;
 	struct backend backend;
-	uint32_t uid, gid;     /* the mounting user */
-	int64_t start_ms;      /* mtime of what never changes */
+	uint32_t uid, gid;                   /* the mounting user */
+	const struct attributes *attributes; /* of what is no hook's */
+	int64_t start_ms;                    /* mtime of what never changes */
 	const char *pipe_path; /* events.fifo is a symbolic link to it; NULL: a pipe in the mount */
 	int log_fd;
 };
@@ -165,6 +164,8 @@ int tree_delivery(const struct tree *t, int64_t id, struct node *out); /* -ENOEN
 int tree_lookup(const struct tree *t, const struct node *dir, const char *name, struct node *out);
 /* The entry behind `cookie` (0: the first); its own cookie goes to *cookie. 0, or -ENOENT at the end. */
 int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, struct node *out);
+/* What lies in the root, by its name; the root itself is ATTRIBUTES_ROOT. -ENOENT. */
+int tree_root_file(const char *name, struct node *out);
 bool tree_is_dir(const struct node *n);
 bool tree_is_hooks(const struct node *n);   /* the directory hooks/ */
 bool tree_is_headers(const struct node *n); /* a directory headers/ */

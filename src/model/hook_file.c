@@ -11,7 +11,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define MODE_BITS      ((mode_t)0777)
 #define MODE_PROTECTED ((mode_t)0600)
 
 /* ---- entries */
@@ -174,7 +173,7 @@ int hook_chmod(struct hook *h, const char *file, mode_t mode, bool young, struct
 	f = hook_file_get(h, file);
 	if (!f)
 		return err_set(err, ENOMEM, ERR_NO_COLUMN, "there is no memory left for %s", file);
-	f->mode = mode & (protect ? MODE_PROTECTED : MODE_BITS);
+	f->mode = mode & (protect ? MODE_PROTECTED : HOOK_MODE_BITS);
 	if (hd)
 		hd->protected = protect;
 	return 0;

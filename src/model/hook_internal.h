@@ -22,6 +22,8 @@
 #define FILE_CONFIG    "config.json"
 #define FILE_HEADERS   "headers/" /* and the header's name */
 
+#define HOOK_MODE_BITS ((mode_t)0777) /* of the bits that a chmod gives, those that are kept */
+
 /* Modes that let nobody but the owner read: these protect. */
 static inline bool mode_protects(mode_t mode)
 {
@@ -32,6 +34,10 @@ static inline bool text_is_mask(const char *text, size_t len)
 {
 	return len == strlen(MASK) && !memcmp(text, MASK, len);
 }
+
+struct json_t; /* jansson's */
+/* {"mode": "0640", "uid": 0, "gid": 12} without what is unset; NULL: no memory. */
+struct json_t *file_attributes_json(mode_t mode, uint32_t uid, uint32_t gid);
 
 /* free() for what may have been a secret; NULL is fine. */
 void secret_free(char *s);

@@ -255,6 +255,20 @@ static int put_owner(const struct hook *h, json_t *root)
 	return rc;
 }
 
+json_t *file_attributes_json(mode_t mode, uint32_t uid, uint32_t gid)
+{
+	json_t *file = json_object();
+	int rc = 0;
+
+	if (mode != HOOK_MODE_UNSET)
+		rc = json_object_set_new(file, "mode", json_sprintf("%04o", mode));
+	rc |= put_ids(file, uid, gid);
+	if (rc == 0)
+		return file;
+	json_decref(file);
+	return NULL;
+}
+
 static int put_files(const struct hook *h, json_t *root)
 {
 	json_t *files = json_object();
@@ -262,12 +276,9 @@ static int put_files(const struct hook *h, json_t *root)
 
 	for (size_t i = 0; i < h->file_count; i++) {
 		const struct hook_file *f = &h->files[i];
-		json_t *file = json_object();
+		json_t *file = file_attributes_json(f->mode, f->uid, f->gid);
 
-		if (f->mode != HOOK_MODE_UNSET)
-			rc |= json_object_set_new(file, "mode", json_sprintf("%04o", f->mode));
-		rc |= put_ids(file, f->uid, f->gid);
-		if (json_object_size(file))
+		if (!file || json_object_size(file))
 			rc |= json_object_set_new(files, f->name, file);
 		else
 			json_decref(file);

@@ -53,6 +53,17 @@ static int syntax_error(const json_error_t *e, size_t len, struct err *err)
 
 /* ---- pieces */
 
+int read_json(const char *text, size_t len, struct err *err, json_t **out)
+{
+	json_error_t error;
+	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+
+	if (!root)
+		return syntax_error(&error, len, err);
+	*out = root;
+	return 0;
+}
+
 const json_t *read_member(const json_t *object, const char *name)
 {
 	const json_t *value = json_object_get(object, name);
@@ -435,16 +446,15 @@ int hook_from_json(const char *name, const struct types *t, const struct hook *o
 	const char *text, size_t len, struct err *err, struct hook **out)
 {
 	struct reader r = { .old = old, .err = err };
-	json_error_t error;
 	json_t *root;
 	int rc;
 
 	if (len > HOOK_JSON_MAX)
 		return err_set(err, E2BIG, HOOK_JSON_MAX, "a hook's JSON has at most %d bytes",
 			HOOK_JSON_MAX);
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-	if (!root)
-		return syntax_error(&error, len, err);
+	rc = read_json(text, len, err, &root);
+	if (rc < 0)
+		return rc;
 	r.root = root;
 	r.hook = hook_new(name, t);
 	rc = old && carry_over(r.hook, old) < 0 ? read_memory_error(&r) : take_all(&r);

@@ -1,6 +1,7 @@
 #pragma once
 /*
- * hook_read: what the two files that turn JSON into a hook share and nobody else sees.
+ * hook_read: what the files that turn JSON into a hook, or into attributes, share and nobody else
+ * sees.
  *
  * Functions answer 0 or -errno with r->err set.
  */
@@ -26,6 +27,8 @@ int read_memory_error(struct reader *r);
 
 /* ---- pieces */
 
+/* The caller's: json_decref. */
+int read_json(const char *text, size_t len, struct err *err, json_t **out);
 /* NULL where it is absent or null: the two mean the same everywhere. */
 const json_t *read_member(const json_t *object, const char *name);
 /* *out is untouched where `value` is NULL. */
@@ -40,5 +43,8 @@ int read_check(struct reader *r, const json_t *object, const char *field, const 
 int read_headers(struct reader *r);
 int read_owner(struct reader *r);
 int read_files(struct reader *r);
+/* Of one file; each stays untouched where it is absent. `most`: the bits that a mode may have. */
+int read_attributes(struct reader *r, const json_t *file, const char *field, mode_t most,
+	mode_t *mode, uint32_t *uid, uint32_t *gid);
 /* Drops what is kept about files of headers that the hook no longer has. */
 void read_prune(struct hook *h);

@@ -3,8 +3,10 @@
  */
 #include "model/hook_read.h"
 #include "util/err.h"
+#include "util/text.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- headers */
@@ -110,26 +112,44 @@ int read_owner(struct reader *r)
 	return rc;
 }
 
-static int take_mode(struct reader *r, const json_t *file, mode_t *out)
+static int take_mode(
+	struct reader *r, const json_t *file, const char *field, mode_t most, mode_t *out)
 {
 	const char *text = NULL;
-	int rc = read_string(r, read_member(file, "mode"), "files: mode", &text);
+	char label[TEXT_QUOTE_SIZE + 8];
+	int rc;
 	unsigned long mode;
 	char *end;
 
+	(void)snprintf(label, sizeof(label), "%s: mode", field);
+	rc = read_string(r, read_member(file, "mode"), label, &text);
 	if (rc < 0 || !text)
 		return rc;
 	mode = strtoul(text, &end, 8);
-	if (text[0] < '0' || text[0] > '7' || *end || mode > 0777)
-		return read_type_error(
-			r, "files: mode", "an octal number up to 0777, as a string,");
+	if (text[0] < '0' || text[0] > '7' || *end || mode & ~(unsigned long)most)
+		return err_set(r->err, EINVAL, ERR_NO_COLUMN,
+			"%s: an octal number up to %04o, as a string, is needed here", label, most);
 	*out = (mode_t)mode;
 	return 0;
 }
 
-int read_files(struct reader *r)
+int read_attributes(struct reader *r, const json_t *file, const char *field, mode_t most,
+	mode_t *mode, uint32_t *uid, uint32_t *gid)
 {
 	static const char *const names[] = { "mode", "uid", "gid" };
+	int rc = read_check(r, file, field, names, COUNT(names));
+
+	if (rc == 0)
+		rc = take_mode(r, file, field, most, mode);
+	if (rc == 0)
+		rc = take_id(r, file, "uid", field, uid);
+	if (rc == 0)
+		rc = take_id(r, file, "gid", field, gid);
+	return rc;
+}
+
+int read_files(struct reader *r)
+{
 	const json_t *files = read_member(r->root, "files");
 	const char *name;
 	json_t *file;
@@ -143,16 +163,10 @@ int read_files(struct reader *r)
 		if (!f)
 			return err_set(r->err, E2BIG, ERR_NO_COLUMN,
 				"files: there is no room for more than %d", HOOK_FILES_MAX);
-		rc = read_check(r, file, "files", names, COUNT(names));
-		if (rc == 0)
-			rc = take_mode(r, file, &f->mode);
+		rc = read_attributes(r, file, "files", HOOK_MODE_BITS, &f->mode, &f->uid, &f->gid);
 		if (f->mode != HOOK_MODE_UNSET && row_protects(hook_setting(name)) &&
 			!mode_protects(f->mode))
 			f->mode = HOOK_MODE_UNSET; /* opens nothing, so it shall not look so */
-		if (rc == 0)
-			rc = take_id(r, file, "uid", "files", &f->uid);
-		if (rc == 0)
-			rc = take_id(r, file, "gid", "files", &f->gid);
 		if (rc < 0)
 			return rc;
 	}

@@ -37,12 +37,13 @@ static void refusal_cut(struct refusal *f, const char *text, size_t len, size_t 
 		f->caret = column - from + shift;
 }
 
-/* Names and sentences may quote what a stranger wrote. */
-static void plain(char *text)
+static void refusal_name(struct refusal *f, const char *file)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
+	static const char more[] = "...";
+	struct buf word = BUF(sizeof(f->file) - sizeof(more));
+	text_add_word(&word, file, strlen(file));
+	snprintf(f->file, sizeof(f->file), "%s%s", buf_str(&word), buf_error(&word) ? more : "");
+	buf_release(&word);
 }
 
 static struct refusal *refusals_newest(struct refusals *r)
@@ -50,19 +51,16 @@ static struct refusal *refusals_newest(struct refusals *r)
 	return r->count ? &r->ring[(r->count - 1) % REFUSALS_MAX] : NULL;
 }
 
-void refusals_add(struct refusals *r, int64_t time_ms, const char *file, uint32_t uid, int32_t pid,
+void refusals_add(struct refusals *r, int64_t time_ms, const char *file, struct who who,
 	const char *text, size_t len, const struct err *err)
 {
-	struct refusal f = {
-		.time_ms = time_ms, .uid = uid, .pid = pid, .times = 1, .code = err->code
-	};
-	snprintf(f.file, sizeof(f.file), "%s", file);
+	struct refusal f = { .time_ms = time_ms, .who = who, .times = 1, .code = err->code };
+	refusal_name(&f, file);
 	snprintf(f.sentence, sizeof(f.sentence), "%s", err->sentence);
-	plain(f.file);
-	plain(f.sentence);
+	text_plain(f.sentence, strlen(f.sentence)); /* it may quote what a stranger wrote */
 	refusal_cut(&f, text, len, err->column);
 	struct refusal *last = refusals_newest(r);
-	if (last && last->uid == uid && last->pid == pid && last->code == f.code &&
+	if (last && last->who.uid == who.uid && last->who.pid == who.pid && last->code == f.code &&
 		!strcmp(last->file, f.file) && !strcmp(last->shown, f.shown) &&
 		!strcmp(last->sentence, f.sentence)) {
 		last->times++;
@@ -72,10 +70,21 @@ void refusals_add(struct refusals *r, int64_t time_ms, const char *file, uint32_
 	r->ring[r->count++ % REFUSALS_MAX] = f;
 }
 
+static void refusal_id(struct buf *out, const char *key, int64_t id, bool known)
+{
+	if (known)
+		buf_addf(out, " %s=%lld", key, (long long)id);
+	else
+		buf_addf(out, " %s=-", key);
+}
+
 static void refusal_show(const struct refusal *f, struct buf *out)
 {
 	text_add_time(out, f->time_ms);
-	buf_addf(out, " %s uid=%u pid=%d %s", f->file, f->uid, (int)f->pid, err_name(f->code));
+	buf_addf(out, " %s", f->file);
+	refusal_id(out, "uid", f->who.uid, f->who.uid != UID_UNKNOWN);
+	refusal_id(out, "pid", f->who.pid, f->who.pid != 0);
+	buf_addf(out, " %s", err_name(f->code));
 	if (f->times > 1)
 		buf_addf(out, " times=%u", f->times);
 	buf_addc(out, '\n');

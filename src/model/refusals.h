@@ -5,6 +5,8 @@
  * A ring; pure. The text is kept around the column only, and not at all where the caller gives none
  * (it may be a secret).
  */
+#include "model/who.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,14 +14,13 @@ struct buf;
 struct err;
 
 #define REFUSALS_MAX      32
-#define REFUSAL_FILE_MAX  256
+#define REFUSAL_FILE_MAX  512
 #define REFUSAL_SHOWN_MAX 72 /* bytes of the text, the column among them */
 
 struct refusal {
 	int64_t time_ms;
 	char file[REFUSAL_FILE_MAX];
-	uint32_t uid;
-	int32_t pid;
+	struct who who;
 	unsigned times; /* the same refusal again and again is one entry */
 	int code;
 	size_t caret; /* in shown; (size_t)-1: none */
@@ -32,7 +33,7 @@ struct refusals {
 	uint64_t count; /* all there ever were */
 };
 
-void refusals_add(struct refusals *r, int64_t time_ms, const char *file, uint32_t uid, int32_t pid,
+void refusals_add(struct refusals *r, int64_t time_ms, const char *file, struct who who,
 	const char *text, size_t len, const struct err *err);
 /*
  * The newest last:
@@ -40,5 +41,6 @@ void refusals_add(struct refusals *r, int64_t time_ms, const char *file, uint32_
  *         failled
  *         ^
  *         "failled" is no event; write one of …
+ * Of a writer that is unknown uid and pid are "-". The file is one word: text_add_word.
  */
 void refusals_show(const struct refusals *r, struct buf *out);

@@ -76,7 +76,7 @@ struct store_event {
 	const char *id;      /* idempotency key, NULL */
 	const char *request_id;
 	const char *fields, *result, *rest; /* model/payload's parts; result may be NULL */
-	uint32_t uid;                       /* who wrote it */
+	uint32_t uid;                       /* who wrote it, or UID_UNKNOWN (model/who.h) */
 };
 
 /* 1 if an event with this idempotency key was taken since since_ms, else 0, or -errno. */
@@ -106,7 +106,7 @@ struct store_delivery {
 	int64_t created_ms;  /* real time of acceptance */
 	int64_t due_ms;      /* of a pending one */
 	int64_t finished_ms; /* 0: pending */
-	uint32_t uid;        /* who wrote the event */
+	uint32_t uid;        /* who wrote the event, or UID_UNKNOWN */
 	unsigned attempts;   /* done so far, or since it was replayed */
 	char *error;         /* of the last attempt; NULL: none, or delivered */
 	char *event_name;    /* these are owned, as error is: store_delivery_release */

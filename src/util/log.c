@@ -65,9 +65,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 
 	/* One call, one line: what is quoted from users must not make a second one. */
 	len = text_cut(line, strlen(line), LINE_MAX_LEN);
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-			line[i] = '?';
+	text_plain(line, len);
 	if (to_syslog) {
 		syslog(level, "%.*s", (int)len, line); /* levels are syslog's */
 	} else {

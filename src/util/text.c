@@ -24,35 +24,6 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static bool is_control(char c)
-{
-	return (unsigned char)c < ' ' || c == 0x7f;
-}
-
-/* ---- quoting */
-
-size_t text_cut(const char *text, size_t len, size_t max)
-{
-	if (len <= max)
-		return len;
-	while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
-		max--;
-	return max;
-}
-
-const char *text_quote(const char *text, size_t len, char out[TEXT_QUOTE_SIZE])
-{
-	size_t n = text_cut(text, len, TEXT_QUOTE_MAX);
-	size_t bad = text_utf8_check(text, n);
-
-	for (size_t i = 0; i < n; i++)
-		out[i] = is_control(text[i]) || (i >= bad && (unsigned char)text[i] >= 0x80)
-			? '?'
-			: text[i];
-	snprintf(out + n, TEXT_QUOTE_SIZE - n, "%s", n < len ? "..." : "");
-	return out;
-}
-
 /* ---- numbers */
 
 /* Reads digits from text[*pos] on. True if *out holds their value, false if it does not fit. */
@@ -386,50 +357,7 @@ int text_parse_time(const char *text, size_t len, struct err *err, int64_t *out_
 	return 0;
 }
 
-/* ---- characters and words */
-
-/* Bytes of the well-formed sequence at s (Unicode, table 3-7), or 0. */
-static size_t utf8_sequence(const unsigned char *s, size_t len)
-{
-	unsigned char low = 0x80, high = 0xbf; /* limits of the second byte */
-	size_t need;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	need = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	if (need > len)
-		return 0;
-	if (s[0] == 0xe0)
-		low = 0xa0; /* overlong */
-	else if (s[0] == 0xed)
-		high = 0x9f; /* surrogates */
-	else if (s[0] == 0xf0)
-		low = 0x90; /* overlong */
-	else if (s[0] == 0xf4)
-		high = 0x8f; /* beyond U+10FFFF */
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < need; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return need;
-}
-
-size_t text_utf8_check(const char *text, size_t len)
-{
-	size_t pos = 0;
-
-	while (pos < len) {
-		size_t n = utf8_sequence((const unsigned char *)text + pos, len - pos);
-
-		if (!n)
-			break;
-		pos += n;
-	}
-	return pos;
-}
+/* ---- words */
 
 bool text_is_token(const char *text, size_t len)
 {

@@ -32,8 +32,12 @@ void text_add_time(struct buf *b, int64_t ms);     /* "2026-11-23T10:24:00.123Z"
 /* RFC 3339, "2026-11-23T10:24:00Z", fractions and offsets allowed. */
 int text_parse_time(const char *text, size_t len, struct err *err, int64_t *out_ms);
 
-/* `text` for a sentence: at most TEXT_QUOTE_MAX bytes of it, then "..."; control characters and
- * broken UTF-8 become '?'. Returns `out`. */
+/* In place: control characters (the C1 ones too) and broken UTF-8 become '?', a byte each. */
+void text_plain(char *text, size_t len);
+/* Appends `text` as one word: those, blanks and backslashes become \xHH, so that what a stranger
+ * named forges no line and no field, and can be told back. */
+void text_add_word(struct buf *b, const char *text, size_t len);
+/* `text` for a sentence: at most TEXT_QUOTE_MAX bytes of it, plain, then "...". Returns `out`. */
 #define TEXT_QUOTE_MAX  60
 #define TEXT_QUOTE_SIZE (TEXT_QUOTE_MAX + 4)
 const char *text_quote(const char *text, size_t len, char out[TEXT_QUOTE_SIZE]);

@@ -1,0 +1,15 @@
+#pragma once
+/*
+ * who: whose a request, an event or a refusal is, as the kernel says.
+ */
+#include <stdint.h>
+
+/* Nobody's number (chown(2) keeps it free): what came through a pipe, which tells nothing of its writer. */
+#define UID_UNKNOWN ((uint32_t)-1)
+
+struct who {
+	uint32_t uid, gid;
+	int32_t pid; /* of the thread; 0: unknown, or in another pid namespace */
+};
+
+#define WHO_UNKNOWN ((struct who){ .uid = UID_UNKNOWN, .gid = UID_UNKNOWN })

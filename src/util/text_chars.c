@@ -1,0 +1,118 @@
+/*
+ * Characters: what is UTF-8, and how a stranger's text is shown so that no terminal, no line and no
+ * word is broken by it.
+ */
+#include "util/buf.h"
+#include "util/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- UTF-8 */
+
+/* Bytes of the well-formed sequence at s (Unicode, table 3-7), or 0. */
+static size_t utf8_sequence(const unsigned char *s, size_t len)
+{
+	unsigned char low = 0x80, high = 0xbf; /* limits of the second byte */
+	size_t need;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	need = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	if (need > len)
+		return 0;
+	if (s[0] == 0xe0)
+		low = 0xa0; /* overlong */
+	else if (s[0] == 0xed)
+		high = 0x9f; /* surrogates */
+	else if (s[0] == 0xf0)
+		low = 0x90; /* overlong */
+	else if (s[0] == 0xf4)
+		high = 0x8f; /* beyond U+10FFFF */
+	if (s[1] < low || s[1] > high)
+		return 0;
+	for (size_t i = 2; i < need; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return need;
+}
+
+size_t text_utf8_check(const char *text, size_t len)
+{
+	size_t pos = 0;
+
+	while (pos < len) {
+		size_t n = utf8_sequence((const unsigned char *)text + pos, len - pos);
+
+		if (!n)
+			break;
+		pos += n;
+	}
+	return pos;
+}
+
+size_t text_cut(const char *text, size_t len, size_t max)
+{
+	if (len <= max)
+		return len;
+	while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
+		max--;
+	return max;
+}
+
+/* ---- showing */
+
+/* C0, DEL, and C1 (U+0080 to U+009F), which a terminal takes for commands as well. */
+static bool is_control(const char *text, size_t sequence)
+{
+	unsigned char c = (unsigned char)*text;
+
+	return c < ' ' || c == 0x7f ||
+		(sequence == 2 && c == 0xc2 && (unsigned char)text[1] < 0xa0);
+}
+
+/* The length of the character at text, which may be shown as it is, or 0. */
+static size_t graphic_sequence(const char *text, size_t len)
+{
+	size_t n = utf8_sequence((const unsigned char *)text, len);
+
+	return n && !is_control(text, n) ? n : 0;
+}
+
+void text_plain(char *text, size_t len)
+{
+	size_t n;
+
+	for (size_t i = 0; i < len; i += n ? n : 1) {
+		n = graphic_sequence(text + i, len - i);
+		if (!n)
+			text[i] = '?';
+	}
+}
+
+const char *text_quote(const char *text, size_t len, char out[TEXT_QUOTE_SIZE])
+{
+	size_t n = text_cut(text, len, TEXT_QUOTE_MAX);
+
+	memcpy(out, text, n);
+	text_plain(out, n);
+	snprintf(out + n, TEXT_QUOTE_SIZE - n, "%s", n < len ? "..." : "");
+	return out;
+}
+
+void text_add_word(struct buf *b, const char *text, size_t len)
+{
+	size_t n;
+
+	for (size_t i = 0; i < len; i += n) {
+		n = graphic_sequence(text + i, len - i);
+		if (!n || text[i] == ' ' || text[i] == '\\') {
+			buf_addf(b, "\\x%02x", (unsigned char)text[i]);
+			n = 1;
+		} else {
+			buf_add(b, text + i, n);
+		}
+	}
+}
