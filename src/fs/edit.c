@@ -183,6 +183,8 @@ void before_take(struct before *b, const struct node *n)
 	tree_hook_file(n, &file);
 	const struct hook_file *f = hook_file_find(n->hook, buf_str(&file));
 	b->mode = f ? f->mode : HOOK_MODE_UNSET;
+	b->uid = f ? f->uid : HOOK_OWNER_UNSET;
+	b->gid = f ? f->gid : HOOK_OWNER_UNSET;
 	b->protected = n->header && n->header->protected;
 	if (n->setting)
 		setting_show(n->setting, n->hook, &b->text);
@@ -209,8 +211,11 @@ static int change_back(struct hook *clone, void *arg, struct err *err)
 	const struct change *c = arg;
 	struct hook_file *f = hook_file_get(clone, c->file);
 	struct header *hd = c->setting ? NULL : hook_header_slot(clone, c->slot);
-	if (f)
+	if (f) {
 		f->mode = c->mode;
+		f->uid = c->uid;
+		f->gid = c->gid;
+	}
 	if (hd)
 		hd->protected = c->protected;
 	return change_value(clone, arg, err);
@@ -221,6 +226,8 @@ static void roll_back(struct edit *e, const struct tree *t, const struct node *n
 	c->text = buf_str(&e->before.text);
 	c->len = e->before.text.len;
 	c->mode = e->before.mode;
+	c->uid = e->before.uid;
+	c->gid = e->before.gid;
 	c->protected = e->before.protected;
 	c->generated = NULL;
 	c->made = false; /* an old value is not its maker's to open up */
@@ -318,8 +325,10 @@ static int change_remove(struct hook *clone, void *arg, struct err *err)
 	if (c->setting) {
 		int r = hook_store(clone, c->setting, "", 0, err);
 		struct hook_file *f = hook_file_find(clone, c->file);
-		if (!r && f)
+		if (!r && f) {
 			f->mode = HOOK_MODE_UNSET;
+			f->uid = f->gid = HOOK_OWNER_UNSET;
+		}
 		if (!r)
 			(void)stamp(clone, c);
 		return r;

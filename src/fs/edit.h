@@ -24,7 +24,8 @@
 struct before {
 	bool known;
 	struct buf text;
-	mode_t mode; /* as in struct hook_file */
+	mode_t mode; /* these are as in struct hook_file */
+	uint32_t uid, gid;
 	bool protected;
 };
 

@@ -29,16 +29,28 @@ static int set_times(const struct fs *fs, const struct node *n, const struct sta
 	return 0;
 }
 
-/* cp -p gives the copy of a delivery, just made, the attributes of the original. */
+/*
+ * A delivery's attributes are those of its directory. To ask for what it has is fine; so is a chown,
+ * which -R does before the directory's own, and what cp -p gives the copy that it just made.
+ */
+static int set_delivery(const struct fs *fs, const struct node *n, mode_t mode, int to_set,
+	bool young, struct err *err)
+{
+	struct stat st;
+	tree_stat(fs->tree, n, &st);
+	if (young || !(to_set & FUSE_SET_ATTR_MODE) || (mode & 0444) == (st.st_mode & 0444))
+		return 0;
+	return err_set(err, EPERM, ERR_NO_COLUMN,
+		"a delivery has the read bits of its directory: chmod that");
+}
+
 static int set_attributes(
 	fuse_req_t req, const struct node *n, const struct stat *st, int to_set, struct err *err)
 {
 	struct fs *fs = fs_of(req);
 	bool young = hidden_young(&fs->hidden, n->ino, who_of(req).pid, now_of(fs));
-	if (n->kind == NODE_DELIVERY && young)
-		return 0;
 	if (n->kind == NODE_DELIVERY)
-		return err_set(err, EPERM, ERR_NO_COLUMN, "a delivery's attributes are its own");
+		return set_delivery(fs, n, st->st_mode, to_set, young, err);
 	return edit_attributes(fs->tree, n,
 		to_set & FUSE_SET_ATTR_MODE ? st->st_mode & 07777 : HOOK_MODE_UNSET,
 		to_set & FUSE_SET_ATTR_UID ? st->st_uid : HOOK_OWNER_UNSET,
@@ -73,13 +85,18 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	struct fs *fs = fs_of(req);
 	struct node dir, n;
+	struct stat st;
 	struct err err = { 0 };
+	struct who who = who_of(req);
 	if (!node_of(req, parent, &dir))
 		return;
+	tree_stat(fs->tree, &dir, &st);
+	if (st.st_mode & S_ISGID)
+		who.gid = st.st_gid;
 	int r;
 	if (tree_is_hooks(&dir))
 		r = fs->tree->backend.hook_make(
-			fs->tree->backend.ctx, name, mode & 0777, who_of(req), &err);
+			fs->tree->backend.ctx, name, mode & 0777, who, &err);
 	else
 		r = err_set(&err, EPERM, ERR_NO_COLUMN,
 			"directories are made in hooks/ only; each is a hook");
@@ -148,11 +165,19 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	fuse_reply_err(req, 0);
 }
 
-static int create_setting(struct fs *fs, const struct node *n, mode_t mode, struct err *err)
+/* Its maker owns it, as any file that is made anew. */
+static int create_setting(
+	struct fs *fs, const struct node *n, mode_t mode, struct who who, struct err *err)
 {
-	if (n->kind != NODE_SETTING || mode == n->setting->mode)
+	struct stat st;
+	if (n->kind != NODE_SETTING)
 		return 0;
-	return edit_attributes(fs->tree, n, mode, HOOK_OWNER_UNSET, HOOK_OWNER_UNSET, true, err);
+	tree_stat(fs->tree, n, &st);
+	if (mode == n->setting->mode && who.uid == st.st_uid && who.gid == st.st_gid)
+		return 0;
+	return edit_attributes(fs->tree, n, mode == n->setting->mode ? HOOK_MODE_UNSET : mode,
+		who.uid == st.st_uid ? HOOK_OWNER_UNSET : who.uid,
+		who.gid == st.st_gid ? HOOK_OWNER_UNSET : who.gid, true, err);
 }
 
 /* cp delivered/X pending/: the delivery named X is sent once more, as a new one. */
@@ -185,7 +210,7 @@ static int create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
 		!hidden_has(&fs->hidden, parent, name, who_of(req).pid, now_of(fs)))
 		return -EEXIST;
 	if (there)
-		r = create_setting(fs, n, mode, err);
+		r = create_setting(fs, n, mode, who_of(req), err);
 	else if (tree_is_headers(dir))
 		r = edit_header_make(fs->tree, dir, name, mode, who_of(req), err);
 	else if (dir->kind == NODE_HOOK)

@@ -399,6 +399,19 @@ static void stat_root_file(const struct tree *t, const struct node *n, struct st
 		st->st_gid = a->gid;
 }
 
+/* Whose attributes the node has: a delivery, which comes and goes, those of its directory. */
+static const struct hook_file *file_of(const struct node *n)
+{
+	struct buf name = BUF(PATH_MAX_HERE);
+	if (n->kind == NODE_DELIVERY)
+		buf_adds(&name, state_dir(n->delivery.state));
+	else
+		tree_hook_file(n, &name);
+	const struct hook_file *f = hook_file_find(n->hook, buf_str(&name));
+	buf_release(&name);
+	return f;
+}
+
 /* Owner, mode and time of a hook's file: the file's own where they differ, else the hook's. */
 static void stat_hook_file(const struct node *n, struct stat *st, int64_t *mtime_ms)
 {
@@ -408,23 +421,19 @@ static void stat_hook_file(const struct node *n, struct stat *st, int64_t *mtime
 		st->st_gid = n->hook->gid;
 	bool whole = n->kind == NODE_HOOK || (n->row && !n->row->live);
 	*mtime_ms = whole ? n->hook->mtime_ms : n->hook->made_ms;
-	if (n->kind == NODE_DELIVERY) {
+	bool delivery = n->kind == NODE_DELIVERY;
+	if (delivery)
 		*mtime_ms = n->delivery.changed_ms;
-		return;
-	}
-	struct buf name = BUF(PATH_MAX_HERE);
-	tree_hook_file(n, &name);
-	const struct hook_file *f = hook_file_find(n->hook, buf_str(&name));
-	buf_release(&name);
+	const struct hook_file *f = file_of(n);
 	if (!f)
 		return;
 	if (f->mode != HOOK_MODE_UNSET)
-		st->st_mode = (st->st_mode & S_IFMT) | f->mode;
+		st->st_mode = (st->st_mode & S_IFMT) | (f->mode & (delivery ? 0444 : 07777));
 	if (f->uid != HOOK_OWNER_UNSET)
 		st->st_uid = f->uid;
 	if (f->gid != HOOK_OWNER_UNSET)
 		st->st_gid = f->gid;
-	if (f->mtime_ms)
+	if (f->mtime_ms && !delivery)
 		*mtime_ms = f->mtime_ms;
 }
 

@@ -427,7 +427,6 @@ END
   denied '' mv "$MNT/hooks" "$MNT/other"
   denied '' mv -T "$MNT/hooks/h" "$MNT/h"
   denied '' mv "$MNT/hooks/h/url" "$MNT/hooks/h/other"
-  denied 'not permitted' chmod 600 "$MNT/README"
   diff <(echo "$before") <(ls "$MNT")
 }
 

@@ -11,6 +11,13 @@ other_user() {
   setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
 }
 
+# as UID[:GID,GROUP…] COMMAND…: without a group, that of the same number.
+as() {
+  local uid=${1%%:*} groups=${1#*:}
+  shift
+  setpriv --reuid "$uid" --regid "${groups%%,*}" --groups "$groups" "$@"
+}
+
 # Opens the directories of this run, and nothing above them, so that others get to $HERE.
 open_the_way() {
   local top directory=$HERE

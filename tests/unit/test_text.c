@@ -377,6 +377,45 @@ static void test_quotes_are_bounded_and_printable(void **state)
 	assert_string_equal(text_quote(long_text, 60, out) + 58, "??"); /* half a character */
 }
 
+static void test_words_of_strangers_are_escaped(void **state)
+{
+	static const struct {
+		const char *text, *word;
+	} rows[] = {
+		{ "", "" },
+		{ "hooks/a-b_c.\"'", "hooks/a-b_c.\"'" },
+		{ "a b\tc", "a\\x20b\\x09c" },
+		{ "\n\r\x1b[2J\x7f", "\\x0a\\x0d\\x1b[2J\\x7f" },
+		{ "\\x0a", "\\x5cx0a" },
+		{ "\xc3\xa9\xe2\x82\xac", "\xc3\xa9\xe2\x82\xac" },
+		{ "\xc3", "\\xc3" },
+		{ "\xff\xc0\xaf", "\\xff\\xc0\\xaf" },
+		{ "\xc2\x9b"
+		  "1m",
+			"\\xc2\\x9b"
+			"1m" }, /* a terminal's CSI */
+		{ "\xc2\xa0", "\xc2\xa0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf b = BUF(100);
+
+		text_add_word(&b, rows[i].text, strlen(rows[i].text));
+		assert_string_equal(buf_str(&b), rows[i].word);
+		buf_release(&b);
+	}
+}
+
+static void test_plain_text_commands_no_terminal(void **state)
+{
+	char text[] = "a\n\x1b\x7f\xff\xc2\x9b\xc3\xa9 \xe2\x82";
+
+	(void)state;
+	text_plain(text, strlen(text));
+	assert_string_equal(text, "a??????\xc3\xa9 ??");
+}
+
 static void test_cuts_go_round_characters(void **state)
 {
 	static const char text[] = "a\xf0\x9f\x98\x80z";
@@ -509,6 +548,8 @@ int main(void)
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_quotes_are_bounded_and_printable),
+		cmocka_unit_test(test_words_of_strangers_are_escaped),
+		cmocka_unit_test(test_plain_text_commands_no_terminal),
 		cmocka_unit_test(test_cuts_go_round_characters),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_words_keep_a_nul),
