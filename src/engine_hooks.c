@@ -211,7 +211,8 @@ int hook_remove(void *ctx, int64_t id, struct err *err)
 			"%llu deliveries of %s are pending; rm -r drops them",
 			(unsigned long long)s->pending, h->name);
 	if (h->header_count)
-		return -ENOTEMPTY;
+		return err_set(err, ENOTEMPTY, ERR_NO_COLUMN,
+			"%s has %zu headers; rm -r removes them with it", h->name, h->header_count);
 	r = confdir_remove(e->confdir, h->name);
 	if (r)
 		return err_set(err, EIO, ERR_NO_COLUMN, "cannot remove hooks/%s.json: %s", h->name,

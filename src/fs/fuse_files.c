@@ -4,6 +4,7 @@
 #include "fs/fuse_internal.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 /* ---- looking */
 
@@ -95,29 +96,77 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 
 /* ---- files */
 
+/*
+ * Open files are bounded, however many programs open them: in number, and in the bytes of what they read
+ * and are being written. An eighth of both is for root and the mounting user, so that they can
+ * still see what the others do.
+ */
+#define HANDLES_MAX      65536
+#define HANDLE_BYTES_MAX ((size_t)512 << 20)
+
+static bool has_room(const struct fs *fs, struct who who, unsigned handles, size_t bytes)
+{
+	unsigned share = who.uid == 0 || who.uid == fs->tree->uid ? 8 : 7;
+	return fs->handle_count + handles <= HANDLES_MAX / 8 * share &&
+		fs->handle_bytes + bytes <= HANDLE_BYTES_MAX / 8 * share;
+}
+
+int judge_room(const struct fs *fs, struct who who, unsigned handles, size_t bytes, struct err *err)
+{
+	if (has_room(fs, who, handles, bytes))
+		return 0;
+	return err_set(err, handles ? ENFILE : ENOMEM, ERR_NO_COLUMN,
+		"%u files of the mount are open and hold %zu bytes, and there is no room for more; "
+		"close some",
+		fs->handle_count, fs->handle_bytes);
+}
+
+/* What a handle takes has changed. */
+static void count_handle(struct fs *fs, struct handle *h)
+{
+	size_t size = handle_size(h);
+	fs->handle_bytes += size - h->counted;
+	h->counted = size;
+}
+
 void close_handle(struct fs *fs, struct handle *h)
 {
-	struct handle **p = &fs->handles;
-	while (*p != h)
-		p = &(*p)->next;
-	*p = h->next;
+	DL_DELETE(fs->handles, h);
+	fs->handle_count--;
+	fs->handle_bytes -= h->counted;
 	handle_close(h, fs->tree);
+}
+
+/* What it reads is known now, and may be too much. */
+static int keep_handle(struct fs *fs, struct handle *h, struct err *err)
+{
+	DL_PREPEND(fs->handles, h);
+	fs->handle_count++;
+	count_handle(fs, h);
+	int r = judge_room(fs, h->who, 0, 0, err);
+	if (r)
+		close_handle(fs, h);
+	return r;
 }
 
 void reply_open(
 	fuse_req_t req, const struct node *n, struct fuse_file_info *fi, struct before *before)
 {
 	struct fs *fs = fs_of(req);
+	struct who who = who_of(req);
+	struct err err = { 0 };
 	struct handle *h;
-	int r = handle_open(fs->tree, n, fi->flags, before != NULL, who_of(req), &h);
+	int r = judge_room(fs, who, 1, 0, &err);
+	if (!r)
+		r = handle_open(fs->tree, n, fi->flags, before != NULL, who, &err, &h);
+	if (!r)
+		r = keep_handle(fs, h, &err);
 	if (r) {
-		fuse_reply_err(req, -r);
+		refuse(req, n->ino, NULL, r, &err);
 		return;
 	}
 	fi->fh = (uint64_t)(uintptr_t)h;
 	fi->direct_io = 1;
-	h->next = fs->handles;
-	fs->handles = h;
 	if (before) {
 		before_move(&h->edit.before, before);
 		struct fuse_entry_param e = entry_of(fs, n);

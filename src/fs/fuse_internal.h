@@ -35,9 +35,11 @@ struct fs {
 	struct hidden hidden;
 	struct held *for_commit;
 	struct held *for_test;
-	struct handle *handles; /* all open files */
-	bool gone;              /* somebody else has unmounted it */
-	char *scratch;          /* log reads */
+	struct handle *handles; /* all open files; their number, and the bytes they take: */
+	unsigned handle_count;
+	size_t handle_bytes;
+	bool gone;     /* somebody else has unmounted it */
+	char *scratch; /* log reads */
 	size_t scratch_size;
 };
 
@@ -62,6 +64,9 @@ void reply_attr(fuse_req_t req, fuse_ino_t ino);
 /* `before`: what a file held that is made again; NULL for one that is only opened. */
 void reply_open(
 	fuse_req_t req, const struct node *n, struct fuse_file_info *fi, struct before *before);
+/* -ENFILE, -ENOMEM: so many more open files of the mount, or bytes in them, are not allowed to `who`. */
+int judge_room(
+	const struct fs *fs, struct who who, unsigned handles, size_t bytes, struct err *err);
 struct handle *handle_of(const struct fuse_file_info *fi);
 
 void hold(struct held **list, fuse_req_t req, struct handle *handle, size_t size, bool flush,

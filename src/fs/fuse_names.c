@@ -112,16 +112,18 @@ static int remove_dir(struct fs *fs, const struct node *n, struct err *err)
 {
 	if (n->kind == NODE_HOOK)
 		return fs->tree->backend.hook_remove(fs->tree->backend.ctx, n->hook->id, err);
-	if (tree_is_headers(n))
-		/* It stays, for rmdir is only heard from rm -r. */
-		return n->hook->header_count ? -ENOTEMPTY : 0;
-	if (tree_is_queue(n)) {
-		struct delivery_entry d;
-		return fs->tree->backend.delivery_next(
-			       fs->tree->backend.ctx, n->hook->id, n->row->state, 0, &d) == 0
-			? -ENOTEMPTY
-			: 0;
-	}
+	/* These stay when they are empty, for rmdir is only heard from rm -r. */
+	struct delivery_entry d;
+	if (tree_is_headers(n) && n->hook->header_count)
+		return err_set(err, ENOTEMPTY, ERR_NO_COLUMN, "it holds %zu headers",
+			n->hook->header_count);
+	if (tree_is_queue(n) &&
+		fs->tree->backend.delivery_next(
+			fs->tree->backend.ctx, n->hook->id, n->row->state, 0, &d) == 0)
+		return err_set(err, ENOTEMPTY, ERR_NO_COLUMN,
+			"it holds deliveries: rm them, or leave them to run out");
+	if (tree_is_headers(n) || tree_is_queue(n))
+		return 0;
 	if (!tree_is_dir(n))
 		return -ENOTDIR;
 	return err_set(
@@ -235,7 +237,9 @@ void op_create(
 	struct before before = { 0 };
 	if (!node_of(req, parent, &dir))
 		return;
-	int r = create(req, parent, name, mode & 0777, fi->flags & O_EXCL, &dir, &n, &err);
+	int r = judge_room(fs, who_of(req), 1, 0, &err);
+	if (!r)
+		r = create(req, parent, name, mode & 0777, fi->flags & O_EXCL, &dir, &n, &err);
 	if (r) {
 		refuse(req, parent, name, r, &err);
 		return;
@@ -295,7 +299,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	if (!entry_find(req, parent, name, &dir, &n) || !node_of(req, newparent, &to))
 		return;
 	int r = flags & ~(unsigned)RENAME_NOREPLACE
-		? -EINVAL
+		? err_set(&err, EINVAL, ERR_NO_COLUMN, "two names here do not change places")
 		: rename_node(fs_of(req), &n, &to, newname, flags, &err);
 	if (r) {
 		refuse(req, parent, name, r, &err);
@@ -309,20 +313,29 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	fuse_reply_err(req, 0);
 }
 
+/* What no name here can be. */
+static void refuse_kind(fuse_req_t req, fuse_ino_t parent, const char *name, const char *kind)
+{
+	struct err err;
+	int r = err_set(&err, EPERM, ERR_NO_COLUMN,
+		"there are no %s here: hooks are directories, and their values files", kind);
+	refuse(req, parent, name, r, &err);
+}
+
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname)
 {
-	(void)ino, (void)newparent, (void)newname;
-	fuse_reply_err(req, EPERM);
+	(void)ino;
+	refuse_kind(req, newparent, newname, "links");
 }
 
 void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
 {
-	(void)link, (void)parent, (void)name;
-	fuse_reply_err(req, EPERM);
+	(void)link;
+	refuse_kind(req, parent, name, "links");
 }
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	(void)parent, (void)name, (void)mode, (void)rdev;
-	fuse_reply_err(req, EPERM);
+	(void)mode, (void)rdev;
+	refuse_kind(req, parent, name, "pipes, sockets or devices of others");
 }

@@ -15,19 +15,21 @@ static bool reads(int flags)
 }
 
 int handle_open(const struct tree *t, const struct node *n, int flags, bool made, struct who who,
-	struct handle **out)
+	struct err *err, struct handle **out)
 {
 	enum file_nature nature = n->row ? n->row->nature : FILE_PLAIN;
 	/* The mode bits do not stop root. */
 	bool writable = n->kind == NODE_SETTING || n->kind == NODE_HEADER || made ||
 		nature == FILE_EVENTS || (n->row && (n->row->tests || n->row->config));
 	if ((flags & O_ACCMODE) != O_RDONLY && !writable)
-		return -EACCES;
+		return err_set(err, EACCES, ERR_NO_COLUMN,
+			"%s is only read: what it shows is not set by writing", tree_name(n));
 	if (reads(flags) && nature == FILE_EVENTS)
-		return -EACCES;
+		return err_set(err, EACCES, ERR_NO_COLUMN,
+			"%s is only written; what came of the events is in log", tree_name(n));
 	struct handle *h = calloc(1, sizeof(*h));
 	if (!h)
-		return -ENOMEM;
+		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
 	h->ino = n->ino;
 	h->who = who;
 	h->nature = nature;
@@ -60,6 +62,12 @@ void handle_close(struct handle *h, const struct tree *t)
 	edit_release(&h->edit);
 	buf_release(&h->shown);
 	free(h);
+}
+
+size_t handle_size(const struct handle *h)
+{
+	return sizeof(*h) + h->shown.cap + h->edit.text.cap + h->edit.before.text.cap +
+		h->framing.partial.cap;
 }
 
 ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t offset,

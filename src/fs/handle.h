@@ -30,21 +30,24 @@ struct handle {
 	bool config;   /* edit_config judges what is written */
 	bool nonblock; /* which then is not waited for */
 	bool append;
-	uint64_t shown_at;   /* where reads find it after it was replaced; 0: at 0 */
-	bool discards;       /* a copy of a delivery: what is written is not looked at */
-	struct who who;      /* who opened it, for what is written is theirs; pid: who wrote last */
-	uint64_t writer;     /* the process that wrote last, by the kernel's lock owner; 0: none */
-	struct handle *next; /* of the mount's open ones */
-	struct buf shown;    /* what reads see: the file as it was at open */
+	uint64_t shown_at; /* where reads find it after it was replaced; 0: at 0 */
+	bool discards;     /* a copy of a delivery: what is written is not looked at */
+	struct who who;    /* who opened it, for what is written is theirs; pid: who wrote last */
+	uint64_t writer;   /* the process that wrote last, by the kernel's lock owner; 0: none */
+	struct handle *prev, *next; /* of the mount's open ones (utlist) */
+	size_t counted;             /* what of its memory is in the mount's sum */
+	struct buf shown;           /* what reads see: the file as it was at open */
 	struct edit edit;
 	struct framing framing;
 };
 
 /* `made`: by this very open. -EACCES for what the file's nature does not allow. */
 int handle_open(const struct tree *t, const struct node *n, int flags, bool made, struct who who,
-	struct handle **out);
+	struct err *err, struct handle **out);
 /* Takes a begun last line whose writer never flushed; then frees. */
 void handle_close(struct handle *h, const struct tree *t);
+/* Bytes of memory that it takes. */
+size_t handle_size(const struct handle *h);
 
 /* Bytes for `offset`; *data is valid until the next call. For the log, read into `scratch`. */
 ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t offset,
