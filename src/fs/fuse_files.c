@@ -239,6 +239,7 @@ static void reply_done(
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
 	struct fuse_file_info *fi)
 {
+	struct fs *fs = fs_of(req);
 	struct node n;
 	struct answer answer;
 	struct err err = { 0 };
@@ -251,9 +252,13 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 		return;
 	h->writer = fi->lock_owner;
 	h->who.pid = who_of(req).pid;
-	hidden_seen(&fs_of(req)->hidden, ino, who_of(req).pid);
-	ssize_t taken =
-		handle_write(h, fs_of(req)->tree, &n, data, size, (uint64_t)off, &answer, &err);
+	hidden_seen(&fs->hidden, ino, who_of(req).pid);
+	ssize_t taken = judge_room(fs, h->who, 0, size, &err);
+	if (taken)
+		handle_spoil(h);
+	else
+		taken = handle_write(h, fs->tree, &n, data, size, (uint64_t)off, &answer, &err);
+	count_handle(fs, h);
 	if (taken < 0)
 		refuse_text(req, h, data, size, (int)taken, &err);
 	else

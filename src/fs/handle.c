@@ -139,6 +139,13 @@ ssize_t handle_write(struct handle *h, const struct tree *t, const struct node *
 	return r ? r : (ssize_t)len;
 }
 
+void handle_spoil(struct handle *h)
+{
+	framing_drop(&h->framing);
+	h->edit.poisoned = true;
+	h->edit.pending = false;
+}
+
 int handle_flush(struct handle *h, const struct tree *t, const struct node *n,
 	struct answer *answer, struct err *err)
 {

@@ -54,6 +54,8 @@ ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t o
 	char *scratch, const char **data);
 ssize_t handle_write(struct handle *h, const struct tree *t, const struct node *n, const char *data,
 	size_t len, uint64_t offset, struct answer *answer, struct err *err);
+/* A write was refused unseen: what it would have gone on with is nothing by itself. */
+void handle_spoil(struct handle *h);
 int handle_flush(struct handle *h, const struct tree *t, const struct node *n,
 	struct answer *answer, struct err *err);
 int handle_truncate(struct handle *h, uint64_t size, struct err *err);
