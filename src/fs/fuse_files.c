@@ -3,7 +3,9 @@
  */
 #include "fs/fuse_internal.h"
 
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 /* ---- looking */
@@ -15,7 +17,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int32_t pid = who_of(req).pid;
 	if (!node_of(req, parent, &dir))
 		return;
-	int r = tree_lookup(fs->tree, &dir, name, &n);
+	int r = strlen(name) > NAME_MAX ? -ENAMETOOLONG : tree_lookup(fs->tree, &dir, name, &n);
 	if (!r && hidden_has(&fs->hidden, parent, name, pid, now_of(fs)))
 		r = -ENOENT;
 	else if (r == -ENOENT && tree_is_queue(&dir))

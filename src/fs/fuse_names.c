@@ -305,10 +305,12 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 		refuse(req, parent, name, r, &err);
 		return;
 	}
-	if (n.kind == NODE_DELIVERY) {
-		struct before none = { 0 };
-		hidden_made(&fs_of(req)->hidden, newparent, newname, who_of(req).pid, n.ino, &none,
-			now_of(fs_of(req)));
+	/* The name is there again, also to a thread that had removed it. A delivery stays the same file. */
+	if (n.kind == NODE_DELIVERY || n.kind == NODE_HEADER) {
+		struct before removed = { 0 };
+		hidden_made(&fs_of(req)->hidden, newparent, newname, who_of(req).pid,
+			n.kind == NODE_DELIVERY ? n.ino : 0, &removed, now_of(fs_of(req)));
+		before_release(&removed);
 	}
 	fuse_reply_err(req, 0);
 }

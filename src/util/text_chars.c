@@ -64,13 +64,18 @@ size_t text_cut(const char *text, size_t len, size_t max)
 
 /* ---- showing */
 
-/* C0, DEL, and C1 (U+0080 to U+009F), which a terminal takes for commands as well. */
+/* C0, DEL, C1 (U+0080 to U+009F), which a terminal takes for commands as well, and what breaks or turns
+ * round a line: U+2028 to U+202E, U+2066 to U+2069. */
 static bool is_control(const char *text, size_t sequence)
 {
-	unsigned char c = (unsigned char)*text;
+	const unsigned char *c = (const unsigned char *)text;
 
-	return c < ' ' || c == 0x7f ||
-		(sequence == 2 && c == 0xc2 && (unsigned char)text[1] < 0xa0);
+	if (sequence == 2)
+		return c[0] == 0xc2 && c[1] < 0xa0;
+	if (sequence == 3 && c[0] == 0xe2)
+		return (c[1] == 0x80 && c[2] >= 0xa8 && c[2] <= 0xae) ||
+			(c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9);
+	return c[0] < ' ' || c[0] == 0x7f;
 }
 
 /* The length of the character at text, which may be shown as it is, or 0. */
