@@ -6,6 +6,7 @@
 #include "util/text.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define MODE_MOST ((mode_t)03777) /* no setuid: no file here is a program */
 
@@ -27,7 +28,7 @@ struct attribute *attributes_get(struct attributes *a, const char *name)
 	*found = (struct attribute){
 		.mode = HOOK_MODE_UNSET, .uid = HOOK_OWNER_UNSET, .gid = HOOK_OWNER_UNSET
 	};
-	strcpy(found->name, name);
+	(void)snprintf(found->name, sizeof(found->name), "%s", name); /* it fits */
 	return found;
 }
 
