@@ -107,6 +107,40 @@ static void readme_settings(struct buf *out)
 	}
 }
 
+/* What no row tells: for who has only cat. */
+static const char readme_ways[] =
+	"\n"
+	"Any tool will do: echo, printf, cp, install, mv, sed -i, vim, nano, rsync, tar, dd. A\n"
+	"value is judged when it ends in a newline or its writer closes the file. Opening or\n"
+	"emptying a file changes nothing. Temporary files that editors make beside a hook's\n"
+	"files are no settings and soon go; moved onto one they are written to it, and mv says\n"
+	"\"Bad message\" if they are bad.\n"
+	"\n"
+	"  cp hooks/slack/config.json hooks/new/    # all of a hook but its secrets\n"
+	"\n"
+	"Other ways in than the files here:\n"
+	"  events.fifo     is a pipe, and so is PATH of the option -o fifo=PATH, or one that\n"
+	"                  systemd hands over (ListenFIFO=): lines as for events, unanswered.\n"
+	"  -o spool=DIR    takes files of such lines, each once, as they are put or moved into\n"
+	"                  DIR; refused ones are moved to DIR/rejected, the reason beside them.\n"
+	"  hooks/NAME.json in the state directory is a hook's configuration: what is put there,\n"
+	"                  edited or removed counts at once. A broken one changes nothing.\n"
+	"\n"
+	"Whoever waits for news has tail -f log, or poll(2), select(2) and epoll(7) on log,\n"
+	"destinations, and each status and test.\n"
+	"\n"
+	"Modes and owners are kept and the kernel checks them; others get in if the mount has\n"
+	"-o allow_other. At first only its owner sends events, makes hooks and reads log.\n"
+	"\n"
+	"  chgrp builders events; chmod 620 events  # a group may send\n"
+	"  chmod 1777 hooks                         # all make hooks, each his own\n"
+	"  chmod 700 hooks/slack                    # nobody else looks in\n"
+	"  chgrp ops pending; chmod 750 pending     # a group reads what waits\n"
+	"\n"
+	"What is refused, on any of these ways, stands in errors: when, which file, whose it was\n"
+	"(the user who opened it, and the process), the error, the text with a caret, and why.\n"
+	"A bad write fails with that error, too; only a pipe, DIR and NAME.json cannot answer.\n";
+
 static void show_readme(const struct tree *t, const struct node *n, struct buf *out)
 {
 	(void)t, (void)n;
@@ -132,6 +166,7 @@ static void show_readme(const struct tree *t, const struct node *n, struct buf *
 	buf_adds(out, "\nIn hooks/NAME, besides:\n");
 	for (size_t i = 0; i < files_hook_count; i++)
 		readme_row(out, files_hook[i].name, files_hook[i].summary, files_hook[i].example);
+	buf_adds(out, readme_ways);
 	buf_adds(out,
 		"\n"
 		"An event is a line: TYPE/NAME[/VERSION] STATUS [KEY=VALUE...], or one JSON object.\n"

@@ -326,6 +326,22 @@ errors_tell() {
   is hooks/h/timeout "640 $BOB:$BOB"
 }
 
+@test 'what README says of modes can be done' {
+  local line count=0
+  mkdir "$MNT/hooks/slack"
+  while read -r line; do
+    line=${line//builders/$BUILDERS}
+    (cd "$MNT/hooks" && { [[ $line == *pending* ]] && cd slack || cd ..; } && eval "$line") ||
+      fail "$line" || return
+    count=$((count + 1))
+  done < <(grep -E '^  (chgrp|chmod) ' "$MNT/README" | sed "s/ops/$BUILDERS/")
+  [ $count -eq 4 ]
+  is events "620 0:$BUILDERS"
+  is hooks '1777 0:0'
+  is hooks/slack '700 0:0'
+  is hooks/slack/pending "750 0:$BUILDERS"
+}
+
 @test 'a mount that is read-only changes no attributes' {
   chmod 444 "$MNT/errors"
   stop
