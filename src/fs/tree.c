@@ -379,6 +379,8 @@ static mode_t default_mode(const struct tree *t, const struct node *n)
 	}
 	if (tree_is_dir(n))
 		return S_IFDIR | n->row->mode;
+	if (n->row->config)
+		return S_IFREG | hook_config_mode(n->hook, n->row->mode);
 	if (n->row->nature == FILE_PIPE)
 		return t->pipe_path ? S_IFLNK | 0777 : S_IFIFO | n->row->mode;
 	return S_IFREG | n->row->mode;

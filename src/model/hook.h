@@ -162,6 +162,9 @@ void hook_header_remove(struct hook *h, struct header *hd);
 struct hook_file *hook_file_find(const struct hook *h, const char *name);
 /* Makes it if there is none; NULL: no memory, or HOOK_FILES_MAX. */
 struct hook_file *hook_file_get(struct hook *h, const char *name);
+/* config.json's mode where it has none of its own: `most`, less what group or others lack to read a
+ * file whose value it shows. */
+mode_t hook_config_mode(const struct hook *h, mode_t most);
 /*
  * What a chmod means: permission bits are kept; for a header or url, taking group's and others'
  * read bits away protects the value (nothing beyond 0600 is kept then), and giving one back while

@@ -121,6 +121,23 @@ bool hook_protected(const struct hook *h, const char *file)
 	return !strcmp(file, FILE_URL) && mode_is_set(f) && mode_protects(f->mode);
 }
 
+mode_t hook_config_mode(const struct hook *h, mode_t most)
+{
+	for (size_t i = 0; i < h->file_count; i++) {
+		const struct hook_file *f = &h->files[i];
+
+		/* A protected value is shown as null; other files are not in it. */
+		if (!mode_is_set(f) || hook_protected(h, f->name) ||
+			!(hook_setting(f->name) || header_of(f->name)))
+			continue;
+		most &= f->mode | ~(mode_t)044;
+		/* Another group's members are not those of the hook's group. */
+		if (f->gid != HOOK_OWNER_UNSET && !(f->mode & 04))
+			most &= ~(mode_t)040;
+	}
+	return most;
+}
+
 bool hook_quotable(const struct hook *h, const char *file, const char *text, size_t len)
 {
 	return !hook_protected(h, file) && !(!strcmp(file, FILE_URL) && memmem(text, len, "//", 2));

@@ -193,6 +193,30 @@ errors_tell() {
   denied 'Permission denied' as $BOB cat "$MNT/hooks/hers/description"
 }
 
+@test 'config.json is for who may read all that it shows' {
+  mkdir "$MNT/hooks/h"
+  echo v >"$MNT/hooks/h/headers/X-V"
+  is hooks/h/config.json '644 0:0'
+  chmod 600 "$MNT/hooks/h/description" # no value that is masked
+  is hooks/h/config.json '600 0:0'
+  denied 'Permission denied' as $ALICE cat "$MNT/hooks/h/config.json"
+  rm "$MNT/hooks/h/description"
+  is hooks/h/config.json '644 0:0'
+  chmod 640 "$MNT/hooks/h/headers/X-V"
+  is hooks/h/config.json '640 0:0'
+  # a group that is not the hook's
+  chgrp $BUILDERS "$MNT/hooks/h/headers/X-V"
+  is hooks/h/config.json '600 0:0'
+  # one that is protected is null there
+  chmod 600 "$MNT/hooks/h/headers/X-V"
+  is hooks/h/config.json '644 0:0'
+  [ "$(as $ALICE jq -c '.headers[0].value' "$MNT/hooks/h/config.json")" = null ]
+  # what was said of it itself counts
+  chmod 400 "$MNT/hooks/h/timeout"
+  chmod 664 "$MNT/hooks/h/config.json"
+  is hooks/h/config.json '664 0:0'
+}
+
 @test 'without the sticky bit who may write in hooks/ may rename and remove in it' {
   chmod 777 "$MNT/hooks"
   as $ALICE mkdir "$MNT/hooks/hers"
