@@ -266,16 +266,18 @@ int edit_judge(
 	c.made = e->made;
 	c.text = e->text.data;
 	c.len = edit_text_len(e);
-	bool commit = flush || edit_ended(e);
+	const struct setting *s = n->setting;
+	bool whole = flush || !s || !s->whole || s->whole(c.text, c.len);
+	bool commit = whole && (flush || edit_ended(e));
 	/* The last of several lines may go on with the next write. */
-	const char *end = n->setting && n->setting->lines ? memrchr(c.text, '\n', c.len) : NULL;
+	const char *end = s && s->lines && !s->whole ? memrchr(c.text, '\n', c.len) : NULL;
 	if (!commit && end)
 		c.len = (size_t)(end - c.text);
 	int r = judge_bytes(n, c.text, c.len, err);
 	if (!r && commit)
 		r = judge_generate(e, n, &c, err);
 	if (!r && !commit) {
-		r = judge_only(n, &c, err);
+		r = whole ? judge_only(n, &c, err) : 0;
 	} else if (!r) {
 		struct before old = { 0 };
 		if (!e->before.known)

@@ -5,7 +5,8 @@
  * One rule for all of them (interface §4): opening or truncating changes nothing. What is written is
  * judged whole at every write; a text that ends in a newline is committed before that write is
  * answered, one without at flush; a bad one fails its write, and if this handle had committed before
- * (`printf 'good\nbad\n'`), the value of before comes back. Offsets must continue each other or
+ * (`printf 'good\nbad\n'`), the value of before comes back. Of a setting that is one block of lines the
+ * parts are kept, and judged once they are whole or at flush. Offsets must continue each other or
  * start again at 0, so `>>` acts like `>`.
  *
  * Every commit is one change of a clone of the hook through the backend. Texts may be secrets: they
@@ -18,7 +19,7 @@
 #include <stdint.h>
 
 /* Longest text of a control file; longer than any setting's own limit. */
-#define EDIT_TEXT_MAX (64 * 1024)
+#define EDIT_TEXT_MAX (72 * 1024)
 
 /* What a file held, unmasked, so that it can be put back. */
 struct before {
@@ -34,7 +35,7 @@ struct edit {
 	struct buf text;
 	uint64_t base;          /* offset of the text's first byte */
 	bool started;           /* base is known */
-	bool pending;           /* text is good but not yet committed */
+	bool pending;           /* text is good, or not whole, and not yet committed */
 	bool poisoned;          /* a write was bad: nothing more through this handle */
 	uint64_t committed_len; /* what was written for the last commit, in bytes */
 	uint64_t born; /* of the file, as in struct hook_file: a header's slot may be reused */

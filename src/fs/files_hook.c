@@ -1,6 +1,7 @@
 /*
  * files_hook: the rows of a hook's directory that are no settings. Settings are rows of
- * hook_settings (model/hook.c), headers are as many as there are.
+ * hook_settings (model/hook_settings.c), also those in a directory, which alone is a row here; headers
+ * are as many as there are.
  */
 #include "fs/tree.h"
 
@@ -68,5 +69,10 @@ const struct file_row files_hook[] = {
 			"The whole hook at once: UbiOps's webhook object and our own fields; a write "
 			"replaces all of it, or fails whole.",
 		.example = "cp webhook.json config.json" },
+	{ .name = "tls",
+		.mode = 0755,
+		.nature = FILE_SETTINGS,
+		.summary = "Certificates of the hook's own: whom it trusts, and who it is.",
+		.example = "cp ca.pem tls/ca" },
 };
 const size_t files_hook_count = sizeof(files_hook) / sizeof(*files_hook);

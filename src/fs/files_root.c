@@ -97,8 +97,9 @@ static void readme_settings(struct buf *out)
 	for (size_t i = 0; i < hook_settings_count; i++) {
 		const struct setting *s = &hook_settings[i];
 		char line[200];
-		snprintf(line, sizeof(line), "echo '%s' > %s", s->example, s->name);
-		readme_row(out, s->name, s->summary, line);
+		if (!s->command)
+			snprintf(line, sizeof(line), "echo '%s' > %s", s->example, s->name);
+		readme_row(out, s->name, s->summary, s->command ? s->command : line);
 		if (s->required)
 			buf_addf(out, "  %-15s takes %s; needed\n", "", s->grammar);
 		else

@@ -122,7 +122,9 @@ static int remove_dir(struct fs *fs, const struct node *n, struct err *err)
 			fs->tree->backend.ctx, n->hook->id, n->row->state, 0, &d) == 0)
 		return err_set(err, ENOTEMPTY, ERR_NO_COLUMN,
 			"it holds deliveries: rm them, or leave them to run out");
-	if (tree_is_headers(n) || tree_is_queue(n))
+	if (tree_is_settings(n) && tree_has_settings(n))
+		return err_set(err, ENOTEMPTY, ERR_NO_COLUMN, "it holds settings: rm them first");
+	if (tree_is_headers(n) || tree_is_settings(n) || tree_is_queue(n))
 		return 0;
 	if (!tree_is_dir(n))
 		return -ENOTDIR;
@@ -215,7 +217,7 @@ static int create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
 		r = create_setting(fs, n, mode, who_of(req), err);
 	else if (tree_is_headers(dir))
 		r = edit_header_make(fs->tree, dir, name, mode, who_of(req), err);
-	else if (dir->kind == NODE_HOOK)
+	else if (dir->kind == NODE_HOOK || tree_is_settings(dir))
 		r = err_set(err, EPERM, ERR_NO_COLUMN,
 			"a hook has no file of this name; README lists them, and headers go into "
 			"headers/");

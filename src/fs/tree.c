@@ -155,7 +155,9 @@ int tree_node(const struct tree *t, uint64_t ino, struct node *out)
 bool tree_is_dir(const struct node *n)
 {
 	return n->kind == NODE_ROOT || n->kind == NODE_HOOK ||
-		(n->row && (n->row->nature == FILE_DIR || n->row->nature == FILE_QUEUE));
+		(n->row &&
+			(n->row->nature == FILE_DIR || n->row->nature == FILE_SETTINGS ||
+				n->row->nature == FILE_QUEUE));
 }
 
 bool tree_is_hooks(const struct node *n)
@@ -166,6 +168,11 @@ bool tree_is_hooks(const struct node *n)
 bool tree_is_headers(const struct node *n)
 {
 	return n->kind == NODE_HOOK_FILE && n->row->nature == FILE_DIR;
+}
+
+bool tree_is_settings(const struct node *n)
+{
+	return n->kind == NODE_HOOK_FILE && n->row->nature == FILE_SETTINGS;
 }
 
 bool tree_is_queue(const struct node *n)
@@ -184,13 +191,44 @@ static int lookup_row(const struct file_row *rows, size_t count, const char *nam
 	return -ENOENT;
 }
 
-static int lookup_in_hook(struct hook *h, const char *name, struct node *out)
+/* The directory of settings that the node is, as in their names: "" for a hook's own; NULL: none. */
+static const char *settings_dir(const struct node *n)
 {
-	const struct setting *s = setting_find(hook_settings, hook_settings_count, name);
-	if (s) {
-		*out = node_setting(h, (size_t)(s - hook_settings));
-		return 0;
+	return n->kind == NODE_HOOK ? "" : tree_is_settings(n) ? n->row->name : NULL;
+}
+
+static int lookup_setting(const struct node *dir, const char *name, struct node *out)
+{
+	for (size_t i = 0; i < hook_settings_count; i++) {
+		const struct setting *s = &hook_settings[i];
+		if (setting_in(s, settings_dir(dir)) && !strcmp(setting_leaf(s), name)) {
+			*out = node_setting(dir->hook, i);
+			return 0;
+		}
 	}
+	return -ENOENT;
+}
+
+bool tree_has_settings(const struct node *dir)
+{
+	bool found = false;
+	for (size_t i = 0; i < hook_settings_count && !found; i++) {
+		const struct setting *s = &hook_settings[i];
+		struct buf shown = BUF_SECRET(HOOK_JSON_MAX);
+		if (!setting_in(s, settings_dir(dir)))
+			continue;
+		hook_show(dir->hook, s, &shown);
+		found = strcmp(buf_str(&shown), s->def) != 0;
+		buf_release(&shown);
+	}
+	return found;
+}
+
+static int lookup_in_hook(const struct node *dir, const char *name, struct node *out)
+{
+	if (lookup_setting(dir, name, out) == 0)
+		return 0;
+	struct hook *h = dir->hook;
 	size_t slot;
 	int r = lookup_row(files_hook, files_hook_count, name, &slot);
 	if (!r)
@@ -227,7 +265,9 @@ int tree_lookup(const struct tree *t, const struct node *dir, const char *name, 
 		return 0;
 	}
 	if (dir->kind == NODE_HOOK)
-		return lookup_in_hook(dir->hook, name, out);
+		return lookup_in_hook(dir, name, out);
+	if (tree_is_settings(dir))
+		return lookup_setting(dir, name, out);
 	if (tree_is_headers(dir)) {
 		struct header *hd = hook_header_find(dir->hook, name);
 		if (!hd)
@@ -262,9 +302,13 @@ int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, st
 		*cookie = (uint64_t)d.id;
 		return 0;
 	}
+	const char *settings = settings_dir(dir);
+	while (settings && slot < hook_settings_count &&
+		!setting_in(&hook_settings[slot], settings))
+		slot++;
 	if (dir->kind == NODE_ROOT && slot < files_root_count) {
 		*out = node_root_file(slot);
-	} else if (dir->kind == NODE_HOOK && slot < hook_settings_count) {
+	} else if (settings && slot < hook_settings_count) {
 		*out = node_setting(dir->hook, slot);
 	} else if (dir->kind == NODE_HOOK && slot < hook_settings_count + files_hook_count) {
 		*out = node_hook_file(dir->hook, slot - hook_settings_count);
@@ -291,7 +335,7 @@ const char *tree_name(const struct node *n)
 	case NODE_HOOK:
 		return n->hook->name;
 	case NODE_SETTING:
-		return n->setting->name;
+		return setting_leaf(n->setting);
 	case NODE_HEADER:
 		return n->header->name;
 	case NODE_DELIVERY:
@@ -317,7 +361,9 @@ void tree_hook_file(const struct node *n, struct buf *out)
 		buf_adds(out, "headers/");
 	if (n->kind == NODE_DELIVERY)
 		buf_addf(out, "%s/", state_dir(n->delivery.state));
-	if (n->kind != NODE_HOOK)
+	if (n->kind == NODE_SETTING)
+		buf_adds(out, n->setting->name);
+	else if (n->kind != NODE_HOOK)
 		buf_adds(out, tree_name(n));
 }
 

@@ -10,6 +10,8 @@
  *             ├── test status …   NODE_HOOK_FILE   rows of files_hook.c
  *             ├── headers/        NODE_HOOK_FILE   (a directory)
  *             │   └── X-Name      NODE_HEADER
+ *             ├── tls/            NODE_HOOK_FILE   (a directory)
+ *             │   └── ca cert key NODE_SETTING     rows with this directory in their names
  *             └── pending/ delivered/ failed/      (directories)
  *                 └── TIME-ID.json                 NODE_DELIVERY
  *
@@ -99,7 +101,8 @@ enum file_nature {
 	FILE_LOG,    /* the log's own bytes, growing while it is read */
 	FILE_PIPE,
 	FILE_DIR,
-	FILE_QUEUE, /* a directory of deliveries */
+	FILE_SETTINGS, /* a directory of settings */
+	FILE_QUEUE,    /* a directory of deliveries */
 };
 
 struct file_row {
@@ -167,9 +170,12 @@ int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, st
 /* What lies in the root, by its name; the root itself is ATTRIBUTES_ROOT. -ENOENT. */
 int tree_root_file(const char *name, struct node *out);
 bool tree_is_dir(const struct node *n);
-bool tree_is_hooks(const struct node *n);   /* the directory hooks/ */
-bool tree_is_headers(const struct node *n); /* a directory headers/ */
-bool tree_is_queue(const struct node *n);   /* pending/, delivered/ or failed/ */
+bool tree_is_hooks(const struct node *n);    /* the directory hooks/ */
+bool tree_is_headers(const struct node *n);  /* a directory headers/ */
+bool tree_is_settings(const struct node *n); /* a directory of settings within a hook's */
+bool tree_is_queue(const struct node *n);    /* pending/, delivered/ or failed/ */
+/* True if one of the settings in this directory is not at its default. */
+bool tree_has_settings(const struct node *dir);
 /* The id that a delivery's name tells; 0: it is no such name. */
 int64_t tree_delivery_id(const char *name);
 void tree_stat(const struct tree *t, const struct node *n, struct stat *st);

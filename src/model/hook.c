@@ -132,7 +132,15 @@ const struct setting *hook_setting(const char *name)
 
 const char *protected_field(const struct setting *s, char out[PROTECTED_FIELD_SIZE])
 {
-	snprintf(out, PROTECTED_FIELD_SIZE, "%s_protected", s->name);
+	snprintf(out, PROTECTED_FIELD_SIZE, "%s_protected", setting_leaf(s));
+	return out;
+}
+
+const char *row_dir(const struct setting *s, char out[HOOK_DIR_SIZE])
+{
+	snprintf(out, HOOK_DIR_SIZE, "%.*s", (int)(strcspn(s->name, "/")), s->name);
+	if (setting_leaf(s) == s->name)
+		out[0] = '\0';
 	return out;
 }
 

@@ -6,7 +6,7 @@
  * of their names. Pure; every change is made on a clone that replaces the hook when it has been
  * saved, so a hook is never half changed.
  *
- * Protected values (a header whose file others may not read; likewise a url; the secret always) are
+ * Protected values (a header whose file others may not read; likewise a url; secret and tls/key always) are
  * shown as MASK by hook_show and stand in no sentence; only hook_json(…, HOOK_JSON_STORED) and the
  * sender read them. Memory that held one is cleared before it is freed.
  *
@@ -84,6 +84,8 @@ struct hook {
 	bool ordered;
 	char *secret; /* good for sign_keys_parse in the style of `signature` */
 	enum sign_style signature;
+	/* PEM, good for pem_check each; NULL: none of its own. */
+	char *tls_ca, *tls_cert, *tls_key;
 
 	struct header *headers;
 	size_t header_count;
@@ -142,6 +144,10 @@ int hook_sign_keys(const struct hook *h, struct sign_keys **out);
 #define SECRET_GENERATE "generate"
 int hook_secret_generate(struct hook *h, struct buf *shown);
 
+/* What there is to say of the certificates in tls/: "none", until when they are good, or what is wrong
+ * with them now. */
+void hook_tls_show(const struct hook *h, int64_t now_s, struct buf *out);
+
 /* Headers: names compare without case and keep the spelling of the one who made them. */
 struct header *hook_header_find(const struct hook *h, const char *name);
 struct header *hook_header_slot(const struct hook *h, uint8_t slot);
@@ -195,7 +201,7 @@ void hook_json(const struct hook *h, enum hook_json form, struct buf *out);
  * owner and files carry over ("owner" and "files" count only without it, so that config.json
  * neither gives a hook away nor opens its files), and its stored values stand in for protected
  * ones: a header's that is null or absent, a url's that is masked, or null beside "url_protected":
- * true, a secret that is null or absent ("" removes it), and with it the signature. -EPERM where that would lay one open.
+ * true, a secret or key that is null or absent ("" removes it), and with it the signature or certificate. -EPERM where that would lay one open.
  */
 int hook_from_json(const char *name, const struct types *t, const struct hook *old,
 	const char *text, size_t len, struct err *err, struct hook **out);

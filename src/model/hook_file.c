@@ -140,7 +140,11 @@ mode_t hook_config_mode(const struct hook *h, mode_t most)
 
 bool hook_quotable(const struct hook *h, const char *file, const char *text, size_t len)
 {
-	return !hook_protected(h, file) && !(!strcmp(file, FILE_URL) && memmem(text, len, "//", 2));
+	const struct setting *s = hook_setting(file);
+
+	/* A block of lines may be a key in the wrong place. */
+	return !hook_protected(h, file) && !(s && s->whole) &&
+		!(!strcmp(file, FILE_URL) && memmem(text, len, "//", 2));
 }
 
 int url_protect(struct hook *h, bool protect)

@@ -7,6 +7,7 @@
  *                      hook_settings_event.c     what the hook is about
  *                      hook_settings_delivery.c  retry and rate
  *                      hook_settings_secret.c    secret and signature
+ *                      hook_settings_tls.c       certificates
  *     hook_header.c    headers
  *     hook_file.c      modes and owners of the files; what chmod protects
  *     hook_json.c      hook → JSON
@@ -19,6 +20,9 @@
 #define FILE_URL       "url"
 #define FILE_SECRET    "secret"
 #define FILE_SIGNATURE "signature"
+#define FILE_TLS_CA    "tls/ca"
+#define FILE_TLS_CERT  "tls/cert"
+#define FILE_TLS_KEY   "tls/key"
 #define FILE_CONFIG    "config.json"
 #define FILE_HEADERS   "headers/" /* and the header's name */
 
@@ -59,9 +63,12 @@ static inline bool row_protects(const struct setting *s)
 	return s && mode_protects(s->mode);
 }
 bool row_is_empty(const struct hook *h, const struct setting *s);
-/* The field of config.json that says so, "secret_protected". Returns `out`. */
+/* The field beside its own in config.json that says so, "secret_protected". Returns `out`. */
 #define PROTECTED_FIELD_SIZE 64
 const char *protected_field(const struct setting *s, char out[PROTECTED_FIELD_SIZE]);
+/* The directory in its name, "" if there is none. Returns `out`. */
+#define HOOK_DIR_SIZE 16
+const char *row_dir(const struct setting *s, char out[HOOK_DIR_SIZE]);
 /* -ENOMEM */
 int row_memory_error(const struct setting *s, struct err *err);
 
@@ -82,6 +89,8 @@ bool retry_copy(struct hook *to, const struct hook *from); /* false: no memory *
 row_store_fn secret_judge, signature_store;
 row_show_fn signature_show;
 row_reset_fn signature_reset;
+
+row_store_fn ca_judge, cert_judge, key_judge;
 
 /* Appends the names of the events, one a line: in full, or short forms as they were written. */
 void events_add(const struct hook *h, bool keep_short, struct buf *out);

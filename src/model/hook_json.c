@@ -2,7 +2,8 @@
  * hook → JSON. UbiOps's fields come first and under UbiOps's names; every other row of
  * hook_settings follows under its own. What a row's type says about its JSON is said once, in
  * row_value: numbers and durations are numbers (durations in seconds), booleans true or false,
- * everything else is the text of the file, as an array where it has several lines.
+ * everything else is the text of the file, as an array where it has several values. Rows of a directory
+ * stand together in an object of its name.
  */
 #include "model/hook_internal.h"
 #include "model/url.h"
@@ -92,7 +93,7 @@ static json_t *shown_value(const struct hook *h, const struct setting *s)
 	setting_show(s, h, &text);
 	if (!buf_error(&text))
 		value = !text.len && !s->required ? json_string("")
-			: s->lines                ? lines_value(text.data, text.len)
+			: s->lines && !s->whole   ? lines_value(text.data, text.len)
 						  : text_value(text.data);
 	buf_release(&text);
 	return value;
@@ -307,15 +308,30 @@ static const struct field {
 };
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
 
+/* Where the row's field stands: for a name with a directory, in an object of that name. */
+static json_t *row_object(const struct setting *s, json_t *root)
+{
+	char dir[HOOK_DIR_SIZE];
+	json_t *object;
+
+	if (!*row_dir(s, dir))
+		return root;
+	object = json_object_get(root, dir);
+	if (!object && json_object_set_new(root, dir, json_object()) == 0)
+		object = json_object_get(root, dir);
+	return object;
+}
+
 /* A protected value that is not shown leaves null and NAME_protected behind. */
 static int put_row(const struct hook *h, enum hook_json form, const struct setting *s, json_t *root)
 {
+	json_t *object = row_object(s, root);
 	char flag[PROTECTED_FIELD_SIZE];
 
 	if (form == HOOK_JSON_STORED || !row_protects(s) || row_is_empty(h, s))
-		return json_object_set_new(root, s->name, row_value(h, s));
-	return json_object_set_new(root, s->name, json_null()) |
-		json_object_set_new(root, protected_field(s, flag), json_true());
+		return json_object_set_new(object, setting_leaf(s), row_value(h, s));
+	return json_object_set_new(object, setting_leaf(s), json_null()) |
+		json_object_set_new(object, protected_field(s, flag), json_true());
 }
 
 static bool is_ubiops(const struct setting *s)

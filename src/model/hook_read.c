@@ -114,6 +114,14 @@ int read_check(struct reader *r, const json_t *object, const char *field, const 
 
 /* ---- rows */
 
+/* Where the row's field stands; NULL: nowhere. */
+static const json_t *row_object(const struct reader *r, const struct setting *s)
+{
+	char dir[HOOK_DIR_SIZE];
+
+	return *row_dir(s, dir) ? read_member(r->root, dir) : r->root;
+}
+
 /* Appends the text of a string, number or boolean; false for anything else. */
 static bool add_scalar(struct buf *text, const json_t *value)
 {
@@ -192,9 +200,15 @@ static int store_row(struct reader *r, const struct setting *s, const char *text
 	return rc < 0 ? read_field_error(r, s->name, rc, &inner) : 0;
 }
 
+/* The row's value; NULL where it is absent or null. */
+static const json_t *row_member(const struct reader *r, const struct setting *s)
+{
+	return read_member(row_object(r, s), setting_leaf(s));
+}
+
 static int take_row(struct reader *r, const struct setting *s)
 {
-	const json_t *value = read_member(r->root, s->name);
+	const json_t *value = row_member(r, s);
 	struct buf text = BUF_SECRET(HOOK_JSON_MAX);
 	int rc;
 
@@ -226,14 +240,14 @@ static int take_protected(struct reader *r, const struct setting *s)
 {
 	char flag[PROTECTED_FIELD_SIZE];
 	bool protect = true;
-	const json_t *value = read_member(r->root, protected_field(s, flag));
+	const json_t *value = read_member(row_object(r, s), protected_field(s, flag));
 	int rc = read_bool(r, value, flag, &protect);
 
 	if (rc < 0)
 		return rc;
 	if (!protect)
 		return read_open_error(r, flag);
-	return r->old && !read_member(r->root, s->name) ? keep_row(r, s) : take_row(r, s);
+	return r->old && !row_member(r, s) ? keep_row(r, s) : take_row(r, s);
 }
 
 /* ---- settings in a shape of their own */
@@ -308,14 +322,24 @@ static int take_url(struct reader *r)
 	return rc;
 }
 
-/* A secret that stays is read by the signature that it was written for. */
-static int take_signature(struct reader *r)
+/* What a protected value that stays was written for stays with it, unless there is another. */
+static int take_companion(struct reader *r, const char *row, const char *of)
 {
-	const struct setting *s = hook_setting(FILE_SIGNATURE);
-	bool keep = r->old && r->old->secret && !read_member(r->root, FILE_SECRET) &&
-		!read_member(r->root, FILE_SIGNATURE);
+	const struct setting *s = hook_setting(row), *protected = hook_setting(of);
+	bool keep = r->old && !row_is_empty(r->old, protected) && !row_member(r, protected) &&
+		!row_member(r, s);
 
 	return keep ? keep_row(r, s) : take_row(r, s);
+}
+
+static int take_signature(struct reader *r)
+{
+	return take_companion(r, FILE_SIGNATURE, FILE_SECRET);
+}
+
+static int take_cert(struct reader *r)
+{
+	return take_companion(r, FILE_TLS_CERT, FILE_TLS_KEY);
 }
 
 static int take_labels(struct reader *r)
@@ -353,8 +377,8 @@ out:
 /* ---- the whole */
 
 /*
- * Rows whose JSON is not their text, and before all others those that others are judged against:
- * events against the object, the secret against the signature.
+ * Rows whose JSON is not their text or that stay with another, and before all others those that others
+ * are judged against: events against the object, the secret against the signature.
  */
 static const struct {
 	const char *row;
@@ -364,6 +388,7 @@ static const struct {
 	{ FILE_SIGNATURE, take_signature },
 	{ FILE_URL, take_url },
 	{ "labels", take_labels },
+	{ FILE_TLS_CERT, take_cert },
 };
 
 static bool is_shaped(const char *row)
@@ -374,22 +399,54 @@ static bool is_shaped(const char *row)
 	return false;
 }
 
-static bool is_flag(const char *key)
+/* A field of a row in that directory, or the flag beside one. The object's has other names. */
+static bool is_row_field(const char *dir, const char *key)
 {
 	char flag[PROTECTED_FIELD_SIZE];
 
+	for (size_t i = 0; i < hook_settings_count; i++) {
+		const struct setting *s = &hook_settings[i];
+
+		if (!setting_in(s, dir) || !strcmp(s->name, "object"))
+			continue;
+		if (!strcmp(setting_leaf(s), key) ||
+			(row_protects(s) && !strcmp(protected_field(s, flag), key)))
+			return true;
+	}
+	return false;
+}
+
+static bool is_dir(const char *key)
+{
 	for (size_t i = 0; i < hook_settings_count; i++)
-		if (row_protects(&hook_settings[i]) &&
-			!strcmp(protected_field(&hook_settings[i], flag), key))
+		if (*key && setting_in(&hook_settings[i], key))
 			return true;
 	return false;
+}
+
+static int dir_check(struct reader *r, const char *dir, const json_t *object)
+{
+	char quote[TEXT_QUOTE_SIZE];
+	const char *key;
+	json_t *value;
+
+	if (json_is_null(object))
+		return 0;
+	if (!json_is_object(object))
+		return read_type_error(r, dir, "an object, { ... },");
+	json_object_foreach((json_t *)object, key, value) {
+		if (!is_row_field(dir, key))
+			return err_set(r->err, EINVAL, ERR_NO_COLUMN, "%s: unknown field %s", dir,
+				text_quote(key, strlen(key), quote));
+	}
+	return 0;
 }
 
 static int root_check(struct reader *r)
 {
 	static const char *const names[] = { "id", "creation_date", "last_updated", "name",
-		"object_type", "object_name", "version", FILE_URL, "url_protected", "headers",
-		"labels", FILE_SIGNATURE, "owner", "files" };
+		"object_type", "object_name", "version", "url_protected", "headers", "owner",
+		"files" };
 	char quote[TEXT_QUOTE_SIZE];
 	const char *key;
 	json_t *value;
@@ -397,13 +454,16 @@ static int root_check(struct reader *r)
 	if (!json_is_object(r->root))
 		return err_set(r->err, EINVAL, 0, "a hook is a JSON object, { ... }");
 	json_object_foreach((json_t *)r->root, key, value) {
-		bool known = (hook_setting(key) && !is_shaped(key)) || is_flag(key);
+		bool known = is_row_field("", key) || is_dir(key);
+		int rc = is_dir(key) ? dir_check(r, key, value) : 0;
 
 		for (size_t i = 0; i < COUNT(names) && !known; i++)
 			known = !strcmp(names[i], key);
 		if (!known)
-			return err_set(r->err, EINVAL, ERR_NO_COLUMN, "unknown field %s",
+			rc = err_set(r->err, EINVAL, ERR_NO_COLUMN, "unknown field %s",
 				text_quote(key, strlen(key), quote));
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }

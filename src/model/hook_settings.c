@@ -6,6 +6,7 @@
  * nobody. New rows go to the end, for their place is in their files' inode numbers.
  */
 #include "model/hook_internal.h"
+#include "model/pem.h"
 
 const struct setting hook_settings[] = {
 	{
@@ -210,6 +211,51 @@ const struct setting hook_settings[] = {
 		.parse = signature_store,
 		.show = signature_show,
 		.reset = signature_reset,
+	},
+	{
+		.name = FILE_TLS_CA,
+		.type = SETTING_TEXT,
+		.offset = offsetof(struct hook, tls_ca),
+		.max = PEM_MAX,
+		.def = "",
+		.grammar = "PEM",
+		.command = "cp ca.pem tls/ca",
+		.summary = "The certificates of the authorities that may vouch for the receiver, "
+			   "instead of those that the mount trusts.",
+		.mode = 0644,
+		.lines = true,
+		.whole = pem_whole,
+		.parse = ca_judge,
+	},
+	{
+		.name = FILE_TLS_CERT,
+		.type = SETTING_TEXT,
+		.offset = offsetof(struct hook, tls_cert),
+		.max = PEM_MAX,
+		.def = "",
+		.grammar = "PEM",
+		.command = "cat client.pem intermediate.pem > tls/cert",
+		.summary = "The certificate by which the receiver knows the hook, and behind it "
+			   "the chain of its issuers.",
+		.mode = 0644,
+		.lines = true,
+		.whole = pem_whole,
+		.parse = cert_judge,
+	},
+	{
+		.name = FILE_TLS_KEY,
+		.type = SETTING_TEXT,
+		.offset = offsetof(struct hook, tls_key),
+		.max = PEM_MAX,
+		.def = "",
+		.grammar = "PEM",
+		.command = "install -m 600 client.key tls/key",
+		.summary = "The private key of that certificate, not encrypted, and never shown "
+			   "again.",
+		.mode = 0600,
+		.lines = true,
+		.whole = pem_whole,
+		.parse = key_judge,
 	},
 };
 const size_t hook_settings_count = sizeof(hook_settings) / sizeof(hook_settings[0]);

@@ -104,6 +104,14 @@ static int number_reset(const struct setting *s, void *obj)
 
 /* ---- text */
 
+/* A block may come from another system, with \r\n and tabs. */
+static bool is_forbidden(const struct setting *s, unsigned char c)
+{
+	if (c >= ' ')
+		return c == 0x7f;
+	return !(c == '\n' && s->lines) && !((c == '\r' || c == '\t') && s->whole);
+}
+
 static int text_check(const struct setting *s, const char *text, size_t len, struct err *err)
 {
 	size_t good;
@@ -120,7 +128,7 @@ static int text_check(const struct setting *s, const char *text, size_t len, str
 	for (size_t i = 0; i < good; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		if ((c < ' ' && !(c == '\n' && s->lines)) || c == 0x7f)
+		if (is_forbidden(s, c))
 			return err_set(err, EINVAL, i,
 				"%s takes no control characters: byte 0x%02x cannot stand here",
 				s->name, c);
@@ -248,6 +256,22 @@ void setting_release(const struct setting *s, void *obj)
 		(void)text_replace(s, obj, "", 0); /* an empty text needs no memory */
 	else if (s->type == SETTING_CUSTOM)
 		s->reset(s, obj);
+}
+
+const char *setting_leaf(const struct setting *s)
+{
+	const char *slash = strchr(s->name, '/');
+
+	return slash ? slash + 1 : s->name;
+}
+
+bool setting_in(const struct setting *s, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	if (!n)
+		return setting_leaf(s) == s->name;
+	return !strncmp(s->name, dir, n) && s->name[n] == '/';
 }
 
 const struct setting *setting_find(const struct setting *table, size_t count, const char *name)

@@ -31,17 +31,23 @@ enum setting_type {
 };
 
 struct setting {
-	const char *name;
+	const char *name; /* with one slash where it stands in a directory: "tls/ca" */
 	enum setting_type type;
 	size_t offset;
 	uint64_t min, max;   /* numbers: in the unit of the type; text: bytes */
 	const char *def;     /* as a user would write it; "" = empty, for a number: 0, not shown */
 	const char *grammar; /* for the docs: "DURATION", "0 | 1", … */
-	const char *example; /* a value that parses */
+	const char *example; /* a value that parses; NULL: it would be too long, see `command` */
+	const char *command; /* NULL, or a line of shell that writes it */
 	const char *summary; /* one sentence */
 	mode_t mode;         /* of the file that shows it; 0 where there is none */
 	bool required;       /* an object without it is incomplete */
-	bool lines;          /* takes several values, one a line */
+	bool lines;          /* takes several values, one a line, or a block of lines */
+	/*
+	 * Set where the lines are one block, taken as it is: false while a text breaks off within it,
+	 * so that it is to be judged only when there is more.
+	 */
+	bool (*whole)(const char *text, size_t len);
 	/*
 	 * SETTING_CUSTOM: all three, and reset leaves a default that owns no memory.
 	 * SETTING_TEXT: parse, where it is set, only judges.
@@ -61,5 +67,10 @@ void setting_show(const struct setting *s, const void *obj, struct buf *out);
 int setting_reset(const struct setting *s, void *obj);
 /* Frees what the value owns; the object is done with it. */
 void setting_release(const struct setting *s, void *obj);
+
+/* The name without its directory: "ca". */
+const char *setting_leaf(const struct setting *s);
+/* True for a setting in that directory; "" is that of names without a slash. */
+bool setting_in(const struct setting *s, const char *dir);
 
 const struct setting *setting_find(const struct setting *table, size_t count, const char *name);

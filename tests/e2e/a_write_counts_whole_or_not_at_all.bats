@@ -160,13 +160,14 @@ for_settings() {
     "$1" "$name" "$example" "$default" || return
     count=$((count + 1))
   done < <(sed -n '/^In hooks.NAME, settings/,/^$/p' "$MNT/README" | awk '
-    /^  [^ ]/ { name = $1 }
+    /^  [^ ]/ { name = $1; example = "" }
     /e\.g\. echo / { example = $0; sub(/^[^\047]*\047/, "", example); sub(/\047 > .*/, "", example) }
     /^ +takes / {
       default = $0
       if (!sub(/.*; default /, "", default) || default == "empty")
         default = ""
-      print name "\t" example "\t" default
+      if (example != "") # else it is too long to stand there
+        print name "\t" example "\t" default
     }')
   [ $count -ge 8 ] || fail "README lists $count settings"
 }

@@ -112,7 +112,7 @@ static void settings_mdoc(struct buf *out)
 		mdoc_macro(out, "Ql", s->grammar, "");
 		buf_adds(out, ".Pp\n");
 		setting_mdoc(s, out);
-		mdoc_macro(out, "No Example : Ql", s->example, " .");
+		mdoc_macro(out, "No Example : Ql", s->command ? s->command : s->example, " .");
 	}
 	buf_adds(out, ".El\n");
 }
@@ -157,7 +157,8 @@ static void files_mdoc(const struct file_row *rows, size_t count, struct buf *ou
 	buf_adds(out, ".Bl -tag -width events.fifo\n");
 	for (size_t i = 0; i < count; i++) {
 		buf_addf(out, ".It Pa %s%s Pq %04o\n", rows[i].name,
-			rows[i].nature == FILE_DIR ? "/" : "", rows[i].mode);
+			rows[i].nature == FILE_DIR || rows[i].nature == FILE_SETTINGS ? "/" : "",
+			rows[i].mode);
 		mdoc_line(out, rows[i].summary);
 		if (rows[i].example)
 			mdoc_macro(out, "Dl", rows[i].example, "");
