@@ -61,6 +61,15 @@ static void sign_request(const struct engine *e, const struct hook *h, struct re
 	sign_keys_free(keys);
 }
 
+/* NULL stays NULL. */
+static char *copy_text(const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+	if (text && !copy)
+		abort();
+	return copy;
+}
+
 struct request *deliver_request(const struct engine *e, const struct hook *h, uint64_t tag,
 	const char *id, struct buf *body)
 {
@@ -68,9 +77,10 @@ struct request *deliver_request(const struct engine *e, const struct hook *h, ui
 	char seconds[24];
 	r->tag = tag;
 	r->timeout_ms = h->timeout_ms;
-	r->url = strdup(h->url);
-	if (!r->url)
-		abort();
+	r->url = copy_text(h->url);
+	r->ca = copy_text(h->tls_ca);
+	r->cert = copy_text(h->tls_cert);
+	r->key = copy_text(h->tls_key);
 	if (!hook_header_find(h, "Content-Type"))
 		request_header(r, header_line("Content-Type", "application/json"));
 	snprintf(seconds, sizeof(seconds), "%lld", (long long)(e->now.real_ms / 1000));

@@ -98,6 +98,9 @@ void show_hook_status(void *ctx, int64_t hook_id, struct buf *out)
 	show_time(out, "last_success", s->counts.last_success_ms);
 	show_time(out, "last_failure", s->counts.last_failure_ms);
 	buf_addf(out, "last_error %s\n", *s->counts.last_error ? s->counts.last_error : "none");
+	buf_adds(out, "tls ");
+	hook_tls_show(h, e->now.real_ms / 1000, out);
+	buf_addc(out, '\n');
 }
 
 static void show_us(struct buf *out, const char *key, uint32_t us)

@@ -55,7 +55,8 @@ static void client_finish(struct client *c, struct letter *l)
 /*
  * Out of curl's hands and into the pool. curl repeats a request whose kept connection turns out dead, five
  * times at most, but until 8.17 it counts these over all the requests of a handle. So a handle that
- * may have repeated one, as it made a connection, is not used again.
+ * may have repeated one, as it made a connection, is not used again, nor is one with certificates of
+ * its own.
  */
 static void transfer_end(struct client *c, struct transfer *t)
 {
@@ -66,7 +67,7 @@ static void transfer_end(struct client *c, struct transfer *t)
 	client_finish(c, t->letter);
 	t->letter = NULL;
 	DL_DELETE(c->busy, t);
-	if (connects == 0)
+	if (connects == 0 && !t->own)
 		DL_PREPEND(c->pool, t); /* the last used is the warmest */
 	else
 		transfer_free(t);

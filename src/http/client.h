@@ -8,8 +8,8 @@
  *
  * POST only; HTTP/1.1 or 2; kept connections; TLS verified; no redirects; only http and https; no
  * proxy but the one given, none from the environment; the timeout covers the whole attempt; responses are read to
- * OUTCOME_BODY_MAX after decoding. Header lines may hold secrets: they are cleared before they are freed,
- * and curl's verbose output is never on.
+ * OUTCOME_BODY_MAX after decoding. Header lines and keys may hold secrets: they are cleared before they are
+ * freed, and curl's verbose output is never on. A connection is kept for requests with the same certificates.
  */
 #include "model/outcome.h"
 
@@ -39,11 +39,13 @@ struct request {
 	size_t header_count;
 	char *body;
 	size_t body_len;
+	/* PEM, where the request has its own; NULL: the client's cacert, no certificate, no key. */
+	char *ca, *cert, *key;
 };
 struct request *request_new(void); /* zeroed; aborts without memory */
 /* Takes the line; lines of a protected value are cleared like all others when freed. */
 void request_header(struct request *r, char *line);
-void request_free(struct request *r); /* NULL is fine; wipes url, headers and body */
+void request_free(struct request *r); /* NULL is fine; wipes all that was sent */
 
 /* -EINVAL (with a sentence) when cacert cannot be read; -ENOMEM, -EAGAIN. Call it after daemonizing. */
 int client_new(const struct client_options *o, struct err *err, struct client **out);

@@ -196,6 +196,15 @@ void ending_denied(struct outcome *o, const char *why)
 	explain(o, &denied, CURLE_OK, 0, "");
 }
 
+void ending_own(struct outcome *o, const char *why)
+{
+	const struct ending own = { .kind = OUTCOME_CERTIFICATE, .sentence = why };
+
+	if (*why)
+		explain(o, &own, CURLE_OK, 0, "");
+	o->kind = OUTCOME_CERTIFICATE;
+}
+
 void ending_aborted(struct outcome *o)
 {
 	static const struct ending aborted = {

@@ -20,4 +20,6 @@ void ending_read(
 void ending_local(struct outcome *o, CURLcode code);
 /* The guard's sentence: what curl makes of a refused address is of no interest. */
 void ending_denied(struct outcome *o, const char *why);
+/* TLS failed with certificates of the request's own: `why`, or "" to leave curl's words. */
+void ending_own(struct outcome *o, const char *why);
 void ending_aborted(struct outcome *o);

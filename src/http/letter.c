@@ -36,6 +36,9 @@ void request_release(struct request *r)
 		wipe_free_str(r->headers[i]);
 	free(r->headers);
 	wipe_free(r->body, r->body_len);
+	wipe_free_str(r->ca);
+	wipe_free_str(r->cert);
+	wipe_free_str(r->key);
 	*r = (struct request){ .tag = r->tag };
 }
 

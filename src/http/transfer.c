@@ -1,5 +1,5 @@
 /*
- * Secrets: request lines and bodies are handed to curl by reference and cleared with their letter.
+ * Secrets: request lines, bodies and keys are handed to curl by reference and cleared with their letter.
  * curl still builds each request in a buffer of its own and copies the url; it frees those uncleared.
  */
 #include "http/transfer.h"
@@ -8,9 +8,12 @@
 #include "http/guard.h"
 #include "http/letter.h"
 #include "http/sockets.h"
+#include "model/pem.h"
+#include "util/err.h"
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A response longer than this is ended here: its status is known, and more would only cost. */
@@ -208,6 +211,36 @@ static bool transfer_chain(struct transfer *t, const struct request *r)
 	return true;
 }
 
+/* By reference: the letter lives as long as the attempt. */
+static CURLcode set_pem(CURL *easy, CURLoption option, char *pem)
+{
+	struct curl_blob blob = { .data = pem, .len = strlen(pem), .flags = CURL_BLOB_NOCOPY };
+
+	return curl_easy_setopt(easy, option, &blob);
+}
+
+/*
+ * For this attempt only, the handle is not used again. curl compares chain and authorities before it
+ * lets a request have a kept connection or a TLS session. A key without its chain it would pass over
+ * in silence: an empty one stops it.
+ */
+static CURLcode set_own(struct transfer *t, const struct request *r)
+{
+	static char empty[] = "\n";
+	CURLcode code = CURLE_OK;
+
+	t->own = r->ca || r->cert || r->key;
+	if (r->ca) {
+		code = set_pem(t->easy, CURLOPT_CAINFO_BLOB, r->ca);
+		(void)curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL);
+	}
+	if (code == CURLE_OK && r->key)
+		code = set_pem(t->easy, CURLOPT_SSLKEY_BLOB, r->key);
+	if (code == CURLE_OK && (r->cert || r->key))
+		code = set_pem(t->easy, CURLOPT_SSLCERT_BLOB, r->cert ? r->cert : empty);
+	return code;
+}
+
 /* --- An attempt ----------------------------------------------------------------------------------- */
 
 CURLcode transfer_prepare(struct transfer *t)
@@ -228,6 +261,8 @@ CURLcode transfer_prepare(struct transfer *t)
 	if (!transfer_chain(t, r))
 		return CURLE_OUT_OF_MEMORY;
 	code = curl_easy_setopt(t->easy, CURLOPT_URL, r->url);
+	if (code == CURLE_OK)
+		code = set_own(t, r);
 	if (code != CURLE_OK)
 		return code;
 	(void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->lines);
@@ -239,6 +274,17 @@ CURLcode transfer_prepare(struct transfer *t)
 	return CURLE_OK;
 }
 
+/* curl has few words for what is wrong with our own side. */
+static void read_own(struct transfer *t, CURLcode code)
+{
+	const struct request *r = &t->letter->request;
+	struct err err = { 0 };
+
+	if (code == CURLE_SSL_CERTPROBLEM)
+		(void)pem_pair(r->cert, r->key, &err);
+	ending_own(&t->letter->outcome, err.sentence);
+}
+
 /* The body changes hands; without memory to keep one there is none, which changes no verdict. */
 void transfer_read(struct transfer *t, CURLcode code)
 {
@@ -247,6 +293,8 @@ void transfer_read(struct transfer *t, CURLcode code)
 	ending_read(o, t->easy, code, t->words, t->first_byte_us);
 	if (t->denied[0] && !t->called)
 		ending_denied(o, t->denied);
+	if (o->kind == OUTCOME_TLS && t->own)
+		read_own(t, code);
 	o->body_len = t->body.len;
 	o->body = buf_detach(&t->body);
 	if (!o->body)

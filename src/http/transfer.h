@@ -23,6 +23,7 @@ struct transfer {
 	struct letter *letter;    /* NULL in the pool */
 	struct curl_slist *lines; /* nodes over the letter's own strings */
 	size_t lines_cap;
+	bool own; /* the request came with certificates of its own: good for this attempt only */
 	struct buf body;
 	size_t received;             /* bytes of body, kept or not */
 	bool answered;               /* a header came */

@@ -22,6 +22,7 @@ const char *outcome_name(enum outcome_kind k)
 		[OUTCOME_CONNECT] = "connect",
 		[OUTCOME_CONNECT_TIMEOUT] = "connect_timeout",
 		[OUTCOME_TLS] = "tls",
+		[OUTCOME_CERTIFICATE] = "certificate",
 		[OUTCOME_TIMEOUT] = "timeout",
 		[OUTCOME_BODY_TIMEOUT] = "body_timeout",
 		[OUTCOME_BROKEN] = "broken",

@@ -16,6 +16,7 @@ enum outcome_kind {
 	OUTCOME_CONNECT,         /* unreachable, reset while connecting */
 	OUTCOME_CONNECT_TIMEOUT, /* no connection in time */
 	OUTCOME_TLS,             /* handshake or certificate */
+	OUTCOME_CERTIFICATE,     /* likewise, with the hook's own: these may be at fault */
 	OUTCOME_TIMEOUT,         /* connected, but no first byte in time */
 	OUTCOME_BODY_TIMEOUT,    /* a first byte came, the rest did not in time */
 	OUTCOME_BROKEN,          /* connection lost or not HTTP */

@@ -342,14 +342,16 @@ int pem_dates(const char *certificates, struct pem_dates *out)
 {
 	BIO *bio = BIO_new_mem_buf(certificates, -1);
 	struct pem_dates d = { INT64_MIN, INT64_MAX, INT64_MAX, INT64_MIN };
-	X509 *x = NULL;
+	bool found = false;
+	X509 *x;
 
 	while (bio && (x = next_certificate(bio))) {
+		found = true;
 		widen(&d, seconds_of(X509_get0_notBefore(x)), seconds_of(X509_get0_notAfter(x)));
 		X509_free(x);
 	}
 	BIO_free(bio);
-	if (d.any_from_s > d.any_until_s)
+	if (!found)
 		return -ENOMEM;
 	*out = d;
 	return 0;

@@ -56,6 +56,8 @@ static const struct row {
 	{ OUTCOME_CONNECT_TIMEOUT, ANY,
 		{ VERDICT_RETRY, FEEDBACK_BAD, "the receiver is not reached in time" } },
 	{ OUTCOME_TLS, ANY, { VERDICT_RETRY, FEEDBACK_BAD, "TLS with the receiver fails" } },
+	{ OUTCOME_CERTIFICATE, ANY,
+		{ VERDICT_RETRY, FEEDBACK_NONE, "TLS with the hook's own certificates fails" } },
 	{ OUTCOME_TIMEOUT, ANY,
 		{ VERDICT_RETRY, FEEDBACK_BAD, "the receiver does not answer in time" } },
 	{ OUTCOME_BODY_TIMEOUT, ANY,

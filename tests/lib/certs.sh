@@ -1,9 +1,11 @@
 #!/bin/sh
 # Makes certificates for tests in DIR: a CA (ca.pem) and, signed by it, server.pem/.key for localhost and
-# 127.0.0.1, expired.pem/.key likewise but out of date, wrong.pem/.key for another host.
-#   certs.sh DIR
+# 127.0.0.1, expired.pem/.key likewise but out of date, wrong.pem/.key for another host, and one for each
+# CLIENT.
+#   certs.sh DIR [CLIENT...]
 set -eu
 cd "$1"
+shift
 exec 2>openssl.log
 
 openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=webhookfs test CA' \
@@ -24,3 +26,7 @@ make_certificate expired 'DNS:localhost,IP:127.0.0.1' -1 || {
   openssl x509 -req -in expired.csr -CA ca.pem -CAkey ca.key -CAcreateserial \
     -not_before 20200101000000Z -not_after 20200102000000Z -extfile expired.ext -out expired.pem
 }
+
+for client; do
+  make_certificate "$client" "DNS:$client" 30
+done

@@ -1,5 +1,5 @@
 /*
- * client and TLS: which certificates it takes, from a receiver in this process.
+ * client and TLS: which certificates it takes, and which it shows, with a receiver in this process.
  */
 #include "http/client.h"
 #include "util/err.h"
@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "../lib/attempt.h"
+#include "pems.h"
 
 #define IDLE_S 1u /* the receiver closes connections that were idle for so long */
 
@@ -60,7 +61,8 @@ static char *slurp(const char *path)
 
 static struct secure {
 	struct MHD_Daemon *daemon;
-	_Atomic int open; /* connections */
+	_Atomic int open;     /* connections */
+	_Atomic bool patient; /* new ones may be idle for long */
 	char *cert, *key;
 	unsigned port;
 } secure;
@@ -69,8 +71,9 @@ static void secure_connection(void *ctx, struct MHD_Connection *connection, void
 	enum MHD_ConnectionNotificationCode what)
 {
 	(void)ctx;
-	(void)connection;
 	(void)state;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED && secure.patient)
+		MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 60u);
 	secure.open += what == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1;
 }
 
@@ -206,6 +209,115 @@ static void test_kept_connections_that_the_receiver_closed(void **state)
 	client_free(c);
 }
 
+/* ---- certificates of a request's own; NULL: none */
+
+static struct outcome own_attempt(
+	struct client *c, const char *ca, const char *cert, const char *key)
+{
+	struct request *r =
+		request_to(format("https://127.0.0.1:%u/" SECRET, secure.port), 1, ENOUGH);
+
+	r->ca = ca ? strdup(ca) : NULL;
+	r->cert = cert ? strdup(cert) : NULL;
+	r->key = key ? strdup(key) : NULL;
+	return attempt(c, r);
+}
+
+static void test_a_ca_of_its_own(void **state)
+{
+	struct client_options o = options;
+	struct client *c;
+	struct outcome out;
+
+	(void)state;
+	o.cacert = other_path;
+	assert_int_equal(client_new(&o, NULL, &c), 0);
+	out = own_attempt(c, secure.cert, NULL, NULL);
+	assert_int_equal(out.http_status, 200);
+	outcome_release(&out);
+	/* For that request alone. */
+	out = own_attempt(c, NULL, NULL, NULL);
+	assert_string_equal(outcome_name(out.kind), "tls");
+	client_free(c);
+
+	o.cacert = cert_path;
+	assert_int_equal(client_new(&o, NULL, &c), 0);
+	out = own_attempt(c, PEM_ROOT, NULL, NULL);
+	assert_string_equal(outcome_name(out.kind), "certificate");
+	assert_ptr_equal(strstr(out.error, "TLS failed: SSL certificate problem: "), out.error);
+	out = own_attempt(c, NULL, NULL, NULL);
+	assert_int_equal(out.http_status, 200);
+	outcome_release(&out);
+	client_free(c);
+}
+
+static void test_certificates_that_cannot_be_shown(void **state)
+{
+	static const struct {
+		const char *cert, *key, *error;
+	} cases[] = {
+		{ PEM_LEAF, PEM_OTHER_KEY, "the private key is not the one of the certificate" },
+		{ PEM_LEAF, NULL, "the certificate lacks its private key" },
+		{ NULL, PEM_LEAF_KEY, "the private key lacks its certificate" },
+	};
+	struct client_options o = options;
+	struct client *c;
+
+	(void)state;
+	o.cacert = cert_path;
+	assert_int_equal(client_new(&o, NULL, &c), 0);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct outcome out = own_attempt(c, NULL, cases[i].cert, cases[i].key);
+
+		assert_string_equal(outcome_name(out.kind), "certificate");
+		assert_string_equal(out.error, cases[i].error);
+		assert_int_equal(out.http_status, 0);
+	}
+	client_free(c);
+}
+
+/* Who has shown one certificate must not be taken for another. */
+static void test_connections_are_kept_for_the_same_certificates(void **state)
+{
+	struct {
+		const char *ca, *cert, *key;
+		bool anew;
+	} cases[] = {
+		{ NULL, NULL, NULL, true },
+		{ NULL, NULL, NULL, false },
+		{ NULL, PEM_LEAF, PEM_LEAF_KEY, true },
+		{ NULL, PEM_LEAF, PEM_LEAF_KEY, false },
+		{ NULL, secure.cert, secure.key, true },
+		{ NULL, PEM_LEAF PEM_MID, PEM_LEAF_KEY, true },
+		{ secure.cert, PEM_LEAF, PEM_LEAF_KEY, true },
+		{ secure.cert, NULL, NULL, true },
+		{ NULL, NULL, PEM_LEAF_KEY, true }, /* which fails, and leaves nothing behind */
+		{ NULL, PEM_LEAF, PEM_LEAF_KEY, false },
+		{ secure.cert, NULL, NULL, false },
+		{ NULL, NULL, NULL, false },
+	};
+	struct client_options o = options;
+	struct client *c;
+
+	(void)state;
+	o.cacert = cert_path;
+	secure.patient = true;
+	assert_int_equal(client_new(&o, NULL, &c), 0);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct outcome out = own_attempt(c, cases[i].ca, cases[i].cert, cases[i].key);
+
+		if (cases[i].key && !cases[i].cert)
+			assert_string_equal(outcome_name(out.kind), "certificate");
+		else
+			assert_int_equal(out.http_status, 200);
+		/* of a kept connection there is no time that TLS took */
+		if (out.http_status && (out.us.tls > 0) != cases[i].anew)
+			fail_msg("%zu: %s connection", i, cases[i].anew ? "a kept" : "a new");
+		outcome_release(&out);
+	}
+	client_free(c);
+}
+
 static void test_a_cacert_that_cannot_be_read(void **state)
 {
 	static const struct {
@@ -235,6 +347,9 @@ int main(void)
 		cmocka_unit_test(test_the_right_certificate),
 		cmocka_unit_test(test_wrong_certificates),
 		cmocka_unit_test(test_kept_connections_that_the_receiver_closed),
+		cmocka_unit_test(test_a_ca_of_its_own),
+		cmocka_unit_test(test_certificates_that_cannot_be_shown),
+		cmocka_unit_test(test_connections_are_kept_for_the_same_certificates),
 		cmocka_unit_test(test_a_cacert_that_cannot_be_read),
 	};
 
