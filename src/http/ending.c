@@ -1,6 +1,7 @@
 #include "http/ending.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -165,6 +166,16 @@ static enum stage read_times(struct outcome *o, CURL *easy, curl_off_t first_byt
 	return resolved ? STAGE_CONNECTING : STAGE_RESOLVING;
 }
 
+/*
+ * In TLS 1.3 the handshake has ended for us before the receiver has seen our certificate. What it says if
+ * it does not take that, or wants one, comes in place of a response, and curl reports a failed read.
+ */
+static bool is_alert(CURLcode code, const char *words)
+{
+	return code == CURLE_RECV_ERROR && strstr(words, "SSL routines:") &&
+		strstr(words, " alert ");
+}
+
 void ending_read(
 	struct outcome *o, CURL *easy, CURLcode code, const char *words, curl_off_t first_byte_us)
 {
@@ -181,6 +192,8 @@ void ending_read(
 			CURLHE_OK)
 			copy_clean(o->retry_after, sizeof(o->retry_after), retry_after->value);
 	}
+	if (is_alert(code, words))
+		code = CURLE_SSL_CONNECT_ERROR;
 	explain(o, ending_find(code, os_errno, stage), code, os_errno, words);
 }
 

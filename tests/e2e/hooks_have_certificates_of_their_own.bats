@@ -232,6 +232,27 @@ tls_line() {
   [ "$(pending wrong)" = 30 ]
 }
 
+accepts() {
+  grep -q '^ACCEPT .*:[0-9]' "$HERE/s_server" 2>/dev/null
+}
+
+@test 'a receiver that breaks off for want of the right certificate is a matter of TLS' {
+  openssl s_server -accept 127.0.0.1:0 -www -cert "$CERTS/server.pem" -key "$CERTS/server.key" \
+    -CAfile "$CERTS/ca.pem" -Verify 1 -verify_return_error >"$HERE/s_server" 2>&1 3>&- &
+  SINKS+=($!)
+  eventually 10 accepts
+  URL=https://127.0.0.1:$(sed -n 's/^ACCEPT .*://p' "$HERE/s_server" | head -1)/
+  start -o "cacert=$CERTS/ca.pem"
+  a_hook
+  denied 'Protocol error' send_test
+  [ "$(value "$MNT/hooks/h/test" outcome)" = tls ]
+  [[ $(value "$MNT/hooks/h/test" error) == 'TLS failed: '*'alert certificate required'* ]]
+  known_as stranger
+  denied 'Protocol error' send_test
+  [ "$(value "$MNT/hooks/h/test" outcome)" = certificate ]
+  [[ $(value "$MNT/hooks/h/test" error) == 'TLS failed: '*'alert unknown ca'* ]]
+}
+
 # ---- whom the hook trusts
 
 @test "a hook's own authority counts instead of the mount's, for that hook alone" {
