@@ -64,10 +64,11 @@ explained() {
   local line
   mkdir "$MNT/hooks/h"
   for line in 'url f 644' 'event f 644' 'object f 644' 'enabled f 644' 'description f 644' \
-    'labels f 644' 'include_result f 644' 'timeout f 644' 'headers d 755' 'test f 600' \
+    'labels f 644' 'include_result f 644' 'timeout f 644' 'headers d 755' 'tls d 755' 'test f 600' \
     'status f 444'; do
     lists "$MNT/hooks/h" | grep -qx "$line" || fail "no $line in" "$(lists "$MNT/hooks/h")"
   done
+  [ "$(lists "$MNT/hooks/h/tls")" = $'ca f 644\ncert f 644\nkey f 600' ]
   [ -f "$MNT/hooks/h/config.json" ]
   [ -z "$(ls -A "$MNT/hooks/h/headers")" ]
 }
@@ -75,7 +76,7 @@ explained() {
 @test 'README names every file, and every file that it names is there' {
   mkdir "$MNT/hooks/h"
   [ "$(in_readme Here)" = "$(ls "$MNT" | sort)" ] || fail "$(in_readme Here)"
-  [ "$(in_readme 'In hooks/NAME')" = "$(ls "$MNT/hooks/h" | sort)" ] ||
+  [ "$(in_readme 'In hooks/NAME')" = "$(find "$MNT/hooks/h" -mindepth 1 -printf '%P\n' | sort)" ] ||
     fail "$(in_readme 'In hooks/NAME')"
 }
 

@@ -287,7 +287,7 @@ accepts() {
   start
   mkdir "$MNT/hooks/h"
   known_as expired
-  [[ $(tls_line) =~ ^'tls/cert has expired: it was good until '20[0-9-]*T[0-9:.]*Z$ ]]
+  [[ $(tls_line) == 'tls/cert has expired: it was good until 20'*Z ]] || fail "$(tls_line)"
 }
 
 # ---- files
@@ -368,7 +368,8 @@ accepts() {
   has_error 'what begins here breaks off or is damaged'
   [[ $(tls_line h) == 'good until '* ]]
   line=$(sed -n 5p "$CERTS/alice.key")
-  ! grep -qF "$line" "$MNT/errors"
+  run grep -F "$line" "$MNT/errors"
+  [ "$status" -eq 1 ]
 }
 
 @test 'config.json shows certificates, hides the key, and keeps it' {
