@@ -12,6 +12,7 @@ const struct queue_limits queue_limits_default = {
 	.park_after = 2,
 	.park_min_ms = 5000,
 	.park_max_ms = 300000,
+	.release_ms = 5000,
 };
 
 struct queue *queue_new(const struct queue_limits *limits, uint32_t seed)
@@ -20,24 +21,29 @@ struct queue *queue_new(const struct queue_limits *limits, uint32_t seed)
 
 	assert(limits->active_max && limits->inflight_max && limits->window_start &&
 		limits->window_max >= limits->window_start && limits->park_after &&
-		limits->park_min_ms > 0);
+		limits->park_min_ms > 0 && limits->release_ms >= 0);
 	q->limits = *limits;
 	q->seed = seed;
 	return q;
 }
 
-/* Takes the time, and lets everything happen that was waiting for it. */
+int64_t queue_random(struct queue *q, int64_t max_ms)
+{
+	return (int64_t)((double)max_ms * rand_r(&q->seed) / RAND_MAX);
+}
+
+/* Takes the time, and lets everything happen that was waiting for it. To settle is to set the timer
+ * anew. */
 static void queue_advance(struct queue *q, int64_t now)
 {
 	struct timer *t;
 
 	q->now_ms = max_ms(q->now_ms, now);
 	while ((t = timers_first(&q->timers)) && t->at_ms <= q->now_ms) {
-		timers_set(&q->timers, t, NEVER);
 		if (t->stream)
 			hook_settle(q, t->stream->hook);
 		else
-			dest_wake(q, t->dest);
+			dest_settle(q, t->dest);
 	}
 }
 

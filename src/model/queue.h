@@ -15,6 +15,10 @@
  * share of the active set is capped, and what cannot start soon (held, parked, paused) has no place
  * in it.
  *
+ * What one moment would release together comes apart by chance: probes, the ends of pauses, and
+ * retries that are long overdue because nobody was awake (a restart, a suspend). Chance comes from
+ * a seed, so the same calls have the same answers.
+ *
  * The turn: queue_done for what ended; commit; queue_add for what was committed, a retry's before
  * the next queue_next (an ordered hook has nothing else to tell that its head waits); then
  * queue_want and queue_fill until 0, queue_next until 0, sleep until queue_wake. A row that is
@@ -39,7 +43,8 @@ struct queue_limits {
 	unsigned window_start; /* 2 */
 	unsigned window_max;   /* 64 */
 	unsigned park_after;   /* failures in a row, counted as 1/window each, that park: 2 */
-	int64_t park_min_ms, park_max_ms; /* 5,000 doubling up to 300,000 */
+	int64_t park_min_ms, park_max_ms; /* 5,000 doubling up to 300,000; ±20 % */
+	int64_t release_ms; /* what is overdue by more than this comes back within this: 5,000 */
 };
 extern const struct queue_limits queue_limits_default;
 
@@ -113,8 +118,8 @@ struct queue_work {
 int queue_next(struct queue *q, int64_t now, struct queue_work *out);
 /* An attempt ended. The delivery leaves the queue; a retry comes back by queue_add. */
 void queue_done(struct queue *q, int64_t id, enum queue_feedback feedback, int64_t now);
-/* The hook's destination asked for a pause (Retry-After): nothing starts there before `until`. A
- * longer pause that is already on stays. */
+/* The hook's destination asked for a pause (Retry-After): nothing starts there before `until`, nor
+ * for up to a tenth of the pause behind it. A longer pause that is already on stays. */
 void queue_pause(struct queue *q, int64_t hook_id, int64_t until);
 
 /* When queue_next or queue_want may have something again without any other call; -1: never. */

@@ -29,7 +29,8 @@ static unsigned check_items(const struct stream *s)
 static void check_stream(const struct queue *q, const struct stream *s)
 {
 	const struct qhook *h = s->hook;
-	bool shut = stream_shut(q, s), blocked = hook_blocked(q, h), due = s->wake_ms <= q->now_ms;
+	bool shut = stream_shut(q, s), blocked = hook_blocked(q, h),
+	     due = stream_wake(s) <= q->now_ms;
 
 	assert(s->items || s->wake_ms != NEVER);
 	assert(!s->items || (!shut && dest_open(q, h->dest)));

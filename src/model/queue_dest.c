@@ -145,7 +145,7 @@ static void dest_park(struct queue *q, struct qdest *d)
 	else if (d->naps < NAPS_MAX)
 		d->naps++;
 	/* Without a network all destinations park at once; their probes shall not come at once. */
-	nap_ms -= (int64_t)((double)nap_ms / 8 * rand_r(&q->seed) / RAND_MAX);
+	nap_ms += queue_random(q, nap_ms * 2 / 5) - nap_ms / 5;
 	dest_enter(d, DEST_PARKED);
 	d->parked_until_ms = q->now_ms + nap_ms;
 	d->window = 1;
@@ -191,7 +191,7 @@ void dest_feedback(struct queue *q, struct qdest *d, enum queue_feedback feedbac
 	case DEST_PARKED: /* a late answer of before: good ends the nap, all else is no news */
 		if (feedback == QUEUE_GOOD) {
 			d->parked_until_ms = q->now_ms;
-			dest_wake(q, d);
+			dest_settle(q, d);
 		}
 		return;
 	case DEST_PROBING:
@@ -211,24 +211,20 @@ void dest_feedback(struct queue *q, struct qdest *d, enum queue_feedback feedbac
 		dest_bad(q, d);
 }
 
-/* Whoever asks for a pause is not met with a full window after it. */
+/* Whoever asks for a pause is not met with a full window after it, nor by all senders and all
+ * hosts behind one limit at the second that they were told. */
 void dest_pause(struct queue *q, struct qdest *d, int64_t until_ms)
 {
+	int64_t more_ms = (until_ms - q->now_ms) / 10;
+
 	if (until_ms <= max_ms(q->now_ms, d->paused_until_ms))
 		return;
-	d->paused_until_ms = until_ms;
+	more_ms = min_ms(max_ms(more_ms, PAUSE_MORE_MIN_MS), PAUSE_MORE_MAX_MS);
+	d->paused_until_ms = until_ms + queue_random(q, more_ms);
 	if (d->window > q->limits.window_start)
 		d->window = q->limits.window_start;
 	d->gained = 0;
 	dest_forget(q, d);
-	dest_settle(q, d);
-}
-
-/* Its timer ran out. */
-void dest_wake(struct queue *q, struct qdest *d)
-{
-	if (d->state == DEST_PARKED && d->parked_until_ms <= q->now_ms)
-		dest_enter(d, DEST_PROBING);
 	dest_settle(q, d);
 }
 
@@ -254,10 +250,17 @@ static void place_wanting(struct queue *q, struct qdest *d)
 		dest_wants(q, d, LANE_FRESH) || dest_wants(q, d, LANE_RETRY));
 }
 
+/* Whatever brought us here: a nap that is over ends now, for the timer is set anew. */
 void dest_settle(struct queue *q, struct qdest *d)
 {
-	int64_t until_ms = d->paused_until_ms;
+	int64_t *waits = d->state == DEST_PARKED ? &d->parked_until_ms : &d->paused_until_ms;
+	int64_t until_ms;
 
+	if (timer_slept(q, &d->timer))
+		*waits = timer_late_ms(q);
+	if (d->state == DEST_PARKED && d->parked_until_ms <= q->now_ms)
+		dest_enter(d, DEST_PROBING);
+	until_ms = d->paused_until_ms;
 	if (d->state == DEST_PARKED)
 		until_ms = max_ms(until_ms, d->parked_until_ms);
 	place_ready(q, d);

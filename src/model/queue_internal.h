@@ -26,6 +26,9 @@
 #define NEVER INT64_MAX
 /* Of a hook with a rate, memory holds what it starts in this time. */
 #define RATE_AHEAD_US 1000000
+/* A pause becomes longer by chance, at most a tenth within these bounds. */
+#define PAUSE_MORE_MIN_MS 500
+#define PAUSE_MORE_MAX_MS 60000
 /* Lists of destinations by how much they have already, in powers of two. */
 #define TIERS 16
 
@@ -63,7 +66,8 @@ struct stream {
 	enum queue_lane lane;
 	struct item *items;
 	int64_t cursor_due_ms, cursor_id;
-	int64_t wake_ms; /* past: the store has more right now; NEVER: it has none */
+	int64_t wake_ms;       /* past: the store has more right now; NEVER: it has none */
+	int64_t held_until_ms; /* the store is not asked before, whatever is due */
 	struct timer timer;
 	struct stream *ready_prev, *ready_next;
 	struct stream *wanting_prev, *wanting_next;
@@ -147,11 +151,16 @@ static inline int64_t max_ms(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-void *queue_alloc(size_t size); /* zeroed; aborts without memory */
+void *queue_alloc(size_t size);                        /* zeroed; aborts without memory */
+int64_t queue_random(struct queue *q, int64_t max_ms); /* 0 to max_ms */
 
 /* NEVER takes it out. */
 void timers_set(struct timers *ts, struct timer *t, int64_t at_ms);
 struct timer *timers_first(const struct timers *ts); /* NULL: none */
+/* It ran out long ago, and nobody was awake. */
+bool timer_slept(const struct queue *q, const struct timer *t);
+/* When what was slept through happens instead. */
+int64_t timer_late_ms(struct queue *q);
 
 struct item *item_find(const struct queue *q, int64_t id);
 void item_unload(struct queue *q, struct item *it); /* a waiting one, as if never loaded */
@@ -160,6 +169,7 @@ void item_start(struct queue *q, struct item *it);
 struct stream *stream_get(struct qhook *h, enum queue_lane lane);
 void stream_free(struct queue *q, struct stream *s);
 bool stream_behind(const struct stream *s, int64_t due_ms, int64_t id); /* at or below the cursor */
+int64_t stream_wake(const struct stream *s);
 bool stream_shut(
 	const struct queue *q, const struct stream *s); /* must have nothing waiting in memory */
 unsigned stream_room(const struct queue *q, const struct stream *s);
@@ -181,5 +191,4 @@ struct stream *dest_pick_wanting(const struct queue *q, const struct qdest *d);
 struct stream *dest_pick_ready(struct qdest *d);
 void dest_feedback(struct queue *q, struct qdest *d, enum queue_feedback feedback, bool probe);
 void dest_pause(struct queue *q, struct qdest *d, int64_t until_ms);
-void dest_wake(struct queue *q, struct qdest *d);
 void dest_settle(struct queue *q, struct qdest *d);

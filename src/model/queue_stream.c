@@ -16,6 +16,9 @@
  * head can have been tried: whatever is in the lane RETRY comes before everything in the lane
  * FRESH. The rule is hence: as long as the lane RETRY has a stream at all, FRESH is shut and has
  * nothing in memory.
+ *
+ * Retries that fell due while nobody was awake are all due at once, of all destinations. Each
+ * stream of them is asked for at a time of its own within release_ms; fresh ones do not wait.
  */
 #include "model/queue_internal.h"
 
@@ -135,13 +138,19 @@ unsigned stream_room(const struct queue *q, const struct stream *s)
 	return room < h->ahead - h->waiting[s->lane] ? room : h->ahead - h->waiting[s->lane];
 }
 
+/* When the store is to be asked. */
+int64_t stream_wake(const struct stream *s)
+{
+	return max_ms(s->wake_ms, s->held_until_ms);
+}
+
 /* It has rows due in the store, and there is use for them. The store is asked again when half of
  * what may be loaded is left: a query for many rows, not for one. */
 bool stream_wants(const struct queue *q, const struct stream *s)
 {
 	const struct qhook *h = s->hook;
 
-	return s->wake_ms <= q->now_ms && !stream_shut(q, s) && !hook_blocked(q, h) &&
+	return stream_wake(s) <= q->now_ms && !stream_shut(q, s) && !hook_blocked(q, h) &&
 		h->waiting[s->lane] < h->ahead / 2 + h->ahead % 2;
 }
 
@@ -199,6 +208,8 @@ static void stream_settle(struct queue *q, struct stream *s)
 	bool shut = stream_shut(q, s), blocked = hook_blocked(q, h);
 	int64_t at_ms = NEVER;
 
+	if (s->lane == LANE_RETRY && timer_slept(q, &s->timer))
+		s->held_until_ms = timer_late_ms(q);
 	if (shut)
 		stream_forget(q, s);
 	if (!s->items && s->wake_ms == NEVER) {
@@ -207,8 +218,8 @@ static void stream_settle(struct queue *q, struct stream *s)
 	}
 	LIST_PLACE(d->ready[s->lane], s, ready, s->items && !blocked && h->inflight < h->limit);
 	LIST_PLACE(d->wanting[s->lane], s, wanting, stream_wants(q, s));
-	if (!shut && s->wake_ms > q->now_ms)
-		at_ms = s->wake_ms;
+	if (!shut && stream_wake(s) > q->now_ms)
+		at_ms = stream_wake(s);
 	if (blocked)
 		at_ms = min_ms(at_ms, (h->rate_next_us + 999) / 1000);
 	timers_set(&q->timers, &s->timer, at_ms);

@@ -71,6 +71,18 @@ void timers_set(struct timers *ts, struct timer *t, int64_t at_ms)
 	sink(ts, t->place);
 }
 
+/* A timer that is found long after its time was slept through, and so were others: they shall not
+ * all come at once. */
+bool timer_slept(const struct queue *q, const struct timer *t)
+{
+	return t->place && q->now_ms - t->at_ms > q->limits.release_ms;
+}
+
+int64_t timer_late_ms(struct queue *q)
+{
+	return q->now_ms + 1 + queue_random(q, q->limits.release_ms);
+}
+
 struct timer *timers_first(const struct timers *ts)
 {
 	return ts->count ? ts->heap[1] : NULL;
