@@ -282,8 +282,12 @@ static void stage_counts(struct engine *e, const struct result *r)
 		s->next.last_success_ms = e->now.real_ms;
 		return;
 	}
-	s->next.last_failure_ms = e->now.real_ms;
-	snprintf(s->next.last_error, sizeof(s->next.last_error), "%s", error_text(r, status));
+	/* Of a hook that is gone, the 410 stays to be seen, not what else was under way. */
+	if (registry_by_id(e->registry, s->id)->enabled != HOOK_GONE) {
+		s->next.last_failure_ms = e->now.real_ms;
+		snprintf(s->next.last_error, sizeof(s->next.last_error), "%s",
+			error_text(r, status));
+	}
 	if (r->next_due_ms < 0) {
 		s->next.failed++;
 		e->counters.failed++;

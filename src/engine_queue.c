@@ -146,7 +146,8 @@ void file_show(void *ctx, int64_t id, struct buf *out)
 	add_text(out, "state", words[state]);
 	add_time(out, "created", d.created_ms);
 	add_time(out, "finished", d.finished_ms);
-	add_time(out, "next_attempt", state == DELIVERY_PENDING ? d.due_ms : 0);
+	add_time(out, "next_attempt",
+		state == DELIVERY_PENDING ? now_due_real(&e->now, d.due_ms) : 0);
 	add_text(out, "error", d.error);
 	if (d.uid != UID_UNKNOWN)
 		buf_addf(out, ",\"uid\":%u", d.uid);

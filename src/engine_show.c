@@ -46,22 +46,28 @@ void show_errors(void *ctx, struct buf *out)
 	refusals_show(&((struct engine *)ctx)->refusals, out);
 }
 
+struct destinations {
+	const struct now *now;
+	struct buf *out;
+};
+
 static void show_destination(void *ctx, const struct queue_destination *d)
 {
-	struct buf *out = ctx;
-	buf_addf(out, "%s window=%u inflight=%u loaded=%zu until=", d->state, d->window,
+	const struct destinations *to = ctx;
+	buf_addf(to->out, "%s window=%u inflight=%u loaded=%zu until=", d->state, d->window,
 		d->inflight, d->loaded);
 	if (d->until_ms)
-		text_add_time(out, d->until_ms);
+		text_add_time(to->out, now_due_real(to->now, d->until_ms));
 	else
-		buf_adds(out, "-");
-	buf_addf(out, " %s\n", d->name);
+		buf_adds(to->out, "-");
+	buf_addf(to->out, " %s\n", d->name);
 }
 
 void show_destinations(void *ctx, struct buf *out)
 {
 	const struct engine *e = ctx;
-	queue_each_destination(e->queue, e->now.due_ms, show_destination, out);
+	struct destinations to = { &e->now, out };
+	queue_each_destination(e->queue, e->now.due_ms, show_destination, &to);
 }
 
 static const char *hook_state_name(const struct hook *h)
@@ -81,6 +87,37 @@ static const char *hook_state_name(const struct hook *h)
 	return "active";
 }
 
+/* A key for what is known only at times. */
+static void show_until(const struct engine *e, struct buf *out, const char *key, int64_t due_ms)
+{
+	buf_addf(out, "%s ", key);
+	if (due_ms)
+		text_add_time(out, now_due_real(&e->now, due_ms));
+	else
+		buf_adds(out, "none");
+	buf_addc(out, '\n');
+}
+
+static void show_hook_destination(const struct engine *e, const struct hook *h, struct buf *out)
+{
+	struct queue_destination d = { .state = "none" };
+	if (h->url)
+		(void)queue_hook_destination(e->queue, h->id, e->now.due_ms, &d);
+	buf_addf(out, "destination %s\n", d.state);
+	show_until(e, out, "destination_until", d.until_ms);
+}
+
+/* The head of an ordered hook that has been tried and waits for its next attempt. */
+static void show_blocked(const struct engine *e, const struct hook *h, struct buf *out)
+{
+	struct store_row head = { 0 };
+	struct node n = { 0 };
+	if (h->ordered && store_pending(e->store, h->id, true, INT64_MIN, 0, &head, 1) == 1)
+		(void)tree_delivery(&e->tree, head.id, &n); /* it has just been there */
+	buf_addf(out, "blocked_by %s\n", *n.name ? n.name : "none");
+	show_until(e, out, "blocked_until", head.due_ms);
+}
+
 void show_hook_status(void *ctx, int64_t hook_id, struct buf *out)
 {
 	struct engine *e = ctx;
@@ -95,6 +132,8 @@ void show_hook_status(void *ctx, int64_t hook_id, struct buf *out)
 	show_number(out, "inflight", queue_hook_inflight(e->queue, hook_id));
 	show_number(out, "delivered", (int64_t)s->counts.delivered);
 	show_number(out, "failed", (int64_t)s->counts.failed);
+	show_hook_destination(e, h, out);
+	show_blocked(e, h, out);
 	show_time(out, "last_success", s->counts.last_success_ms);
 	show_time(out, "last_failure", s->counts.last_failure_ms);
 	buf_addf(out, "last_error %s\n", *s->counts.last_error ? s->counts.last_error : "none");

@@ -377,3 +377,13 @@ void queue_each_destination(const struct queue *q, int64_t now,
 			each(ctx, &seen);
 	}
 }
+
+bool queue_hook_destination(
+	const struct queue *q, int64_t hook_id, int64_t now, struct queue_destination *out)
+{
+	const struct qhook *h = hook_find(q, hook_id);
+
+	if (h)
+		*out = destination_seen(h->dest, now);
+	return h;
+}

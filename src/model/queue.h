@@ -140,5 +140,8 @@ struct queue_destination {
 /* Those with anything waiting, here or in the store, or in flight, and those parked or paused. */
 void queue_each_destination(const struct queue *q, int64_t now,
 	void (*each)(void *ctx, const struct queue_destination *d), void *ctx);
+/* The same of the hook's own destination, whether it has work or not; false: there is no such hook. */
+bool queue_hook_destination(
+	const struct queue *q, int64_t hook_id, int64_t now, struct queue_destination *out);
 /* Aborts if an invariant does not hold (tests call it after every step); costs by all there is. */
 void queue_check(const struct queue *q);

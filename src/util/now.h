@@ -14,3 +14,9 @@ struct now {
 	 */
 	int64_t due_ms;
 };
+
+/* A due time as people read it: where the wall clock will stand then. */
+static inline int64_t now_due_real(const struct now *now, int64_t due_ms)
+{
+	return now->real_ms + (due_ms - now->due_ms);
+}

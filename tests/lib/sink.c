@@ -6,7 +6,8 @@
  * Listens on 127.0.0.1 (port 0, the default: any free one), writes the port to DIR/port once it does,
  * and prints it. Each request becomes one JSON line in DIR/requests.jsonl, written with one write(2)
  * before it is answered: method, path (as sent, the query too), headers (names in lower case), body,
- * time (ms since the epoch), connection (a number).
+ * time (ms since the epoch), connection (a number), at_once (how many requests were there at that
+ * moment, with this one, not yet answered).
  *
  * DIR/script, read anew at each request, says how to answer; the first line whose path prefix fits
  * does, and without one the answer is 200:
@@ -24,6 +25,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,6 +44,7 @@ struct sink {
 	int log_fd;
 	pthread_mutex_t lock;     /* of used */
 	unsigned used[LINES_MAX]; /* how often each script line was taken */
+	atomic_uint at_once;      /* requests that have come and are not answered */
 };
 
 struct text {
@@ -52,7 +55,7 @@ struct text {
 /* What MHD keeps for us while a request comes in. */
 struct request {
 	char *path;
-	bool begun;
+	bool begun, counted;
 	struct text body;
 };
 
@@ -113,13 +116,15 @@ static enum MHD_Result add_header(
 	return MHD_YES;
 }
 
-static void record(struct MHD_Connection *c, const char *method, const struct request *r)
+static void record(struct MHD_Connection *c, const char *method, struct request *r)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct timespec now;
 	struct text line = { 0 };
-	char numbers[96];
+	char numbers[128];
+	unsigned at_once = atomic_fetch_add(&sink.at_once, 1) + 1;
+	r->counted = true;
 	clock_gettime(CLOCK_REALTIME, &now);
 	text_adds(&line, "{\"method\":");
 	text_add_json(&line, method, strlen(method));
@@ -129,13 +134,20 @@ static void record(struct MHD_Connection *c, const char *method, const struct re
 	MHD_get_connection_values(c, MHD_HEADER_KIND, add_header, &line);
 	text_adds(&line, "},\"body\":");
 	text_add_json(&line, r->body.data ? r->body.data : "", r->body.len);
-	snprintf(numbers, sizeof(numbers), ",\"time\":%lld,\"connection\":%llu}\n",
+	snprintf(numbers, sizeof(numbers), ",\"time\":%lld,\"connection\":%llu,\"at_once\":%u}\n",
 		(long long)now.tv_sec * 1000 + now.tv_nsec / 1000000,
-		(unsigned long long)(uintptr_t)(info ? info->socket_context : NULL));
+		(unsigned long long)(uintptr_t)(info ? info->socket_context : NULL), at_once);
 	text_adds(&line, numbers);
 	if (write(sink.log_fd, line.data, line.len) != (ssize_t)line.len)
 		perror("sink: requests.jsonl");
 	free(line.data);
+}
+
+static void uncount(struct request *r)
+{
+	if (r->counted)
+		atomic_fetch_sub(&sink.at_once, 1);
+	r->counted = false;
 }
 
 /* ---- the script */
@@ -259,8 +271,6 @@ static enum MHD_Result act(struct MHD_Connection *c, char *action)
 		return answer_stream(c, drip, (void *)(uintptr_t)strtoul(rest, NULL, 10));
 	if (!strcmp(word, "endless"))
 		return answer_stream(c, endless, NULL);
-	if (!strcmp(word, "hang"))
-		pause(); /* until the program ends */
 	if (!strcmp(word, "garbage"))
 		(void)!write(connection_fd(c), "220 mail ready\r\n", 16);
 	if (!strcmp(word, "reset")) {
@@ -300,9 +310,12 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *p
 	}
 	record(c, method, r);
 	if (!script_find(r->path, action, &delay_ms))
-		return answer(c, 200, "", NULL);
+		snprintf(action, sizeof(action), "status 200");
 	const struct timespec delay = { delay_ms / 1000, delay_ms % 1000 * 1000000 };
 	nanosleep(&delay, NULL);
+	if (!strncmp(action, "hang", 4))
+		pause(); /* until the program ends */
+	uncount(r); /* before the sender knows, and sends the next */
 	return act(c, action);
 }
 
@@ -313,6 +326,7 @@ static void completed(
 	(void)ctx, (void)c, (void)code;
 	if (!r)
 		return;
+	uncount(r);
 	free(r->path);
 	free(r->body.data);
 	free(r);
