@@ -9,12 +9,30 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#define HOUR_MS ((int64_t)3600 * 1000)
+
 static struct loop *loop;
 static int last_signal, signal_count;
+
+/* The loop's clocks, as a step of the wall clock and a suspend would set them. */
+static int64_t wall_ahead_ms, slept_ms;
+
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	int64_t ahead_ms = clock == CLOCK_REALTIME ? wall_ahead_ms + slept_ms
+		: clock == CLOCK_BOOTTIME          ? slept_ms
+						   : 0;
+	int r = (int)syscall(SYS_clock_gettime, clock, ts);
+
+	ts->tv_sec += ahead_ms / 1000;
+	return r;
+}
 
 static void note_signal(void *ctx, int signo)
 {
@@ -27,6 +45,7 @@ static int setup(void **state)
 {
 	(void)state;
 	last_signal = signal_count = 0;
+	wall_ahead_ms = slept_ms = 0;
 	return loop_new(note_signal, &last_signal, &loop);
 }
 
@@ -292,6 +311,39 @@ static void test_a_turn_has_one_time(void **state)
 	close(s.fd);
 }
 
+static void test_a_step_of_the_wall_clock_moves_no_wait(void **state)
+{
+	static const int64_t steps[] = { 24 * HOUR_MS, -24 * HOUR_MS };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct now before = loop_now(loop), after;
+
+		wall_ahead_ms += steps[i];
+		turn(before.due_ms); /* past: only the clocks are read */
+		after = loop_now(loop);
+		assert_true(after.due_ms >= before.due_ms);
+		assert_true(after.due_ms - before.due_ms < HOUR_MS);
+		assert_true(after.real_ms - before.real_ms - steps[i] < HOUR_MS);
+		assert_true(after.real_ms - before.real_ms - steps[i] > -HOUR_MS);
+		/* And what people read of a wait goes with the wall clock. */
+		assert_int_equal(now_due_real(&after, after.due_ms + 5), after.real_ms + 5);
+		turn(after.due_ms + 5);
+		assert_true(loop_now(loop).due_ms >= after.due_ms + 5);
+	}
+}
+
+static void test_waits_go_on_through_a_suspend(void **state)
+{
+	struct now before = loop_now(loop);
+
+	(void)state;
+	slept_ms = 3 * HOUR_MS;
+	turn(before.due_ms);
+	assert_true(loop_now(loop).due_ms >= before.due_ms + 3 * HOUR_MS);
+	assert_true(loop_now(loop).real_ms >= before.real_ms + 3 * HOUR_MS);
+}
+
 static void test_signals_arrive_in_a_turn(void **state)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
@@ -344,6 +396,8 @@ int main(void)
 		TEST(test_waiting_ends_when_it_is_due),
 		TEST(test_the_wait_can_be_changed_and_given_up),
 		TEST(test_a_turn_has_one_time),
+		TEST(test_a_step_of_the_wall_clock_moves_no_wait),
+		TEST(test_waits_go_on_through_a_suspend),
 		TEST(test_signals_arrive_in_a_turn),
 		TEST(test_a_broken_pipe_is_an_error_and_no_signal),
 		cmocka_unit_test(test_freeing_nothing_is_fine),
