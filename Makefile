@@ -65,11 +65,16 @@ $B/doc-tables: tests/lib/doc-tables.c $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
--include $(OBJ:.o=.d) $(UNIT:=.d) $B/sink.d $B/doc-tables.d
+# The queue's week, which docs/deliveries.md shows.
+$B/week: tests/show/week.c $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
+
+-include $(OBJ:.o=.d) $(UNIT:=.d) $B/sink.d $B/doc-tables.d $B/week.d
 
 # ---- tests: every runner speaks TAP, tests/check adds them up
 
-TEST_PROGRAMS := $B/webhookfs $B/sink $B/doc-tables $(UNIT)
+TEST_PROGRAMS := $B/webhookfs $B/sink $B/doc-tables $B/week $(UNIT)
 
 check: $(TEST_PROGRAMS)
 	@CC='$(CC)' BUILD='$(abspath $B)' tests/check $(UNIT)
@@ -83,7 +88,7 @@ e2e: $B/webhookfs $B/sink
 lint:
 	@CC='$(CC)' tests/run lint tests/lint tests/format
 
-docs-tables: $B/doc-tables
+docs-tables: $B/doc-tables $B/week
 	@BUILD='$(abspath $B)' tests/lib/doc-tables.sh --write
 
 format:
@@ -119,7 +124,7 @@ deps:
 
 # `make deps check` in one go, and with -j: nothing is built before its packages are there.
 ifneq (,$(filter deps,$(MAKECMDGOALS)))
-$(OBJ) $(UNIT) $B/sink $B/doc-tables: | deps
+$(OBJ) $(UNIT) $B/sink $B/doc-tables $B/week: | deps
 endif
 
 clean:

@@ -33,7 +33,7 @@
 #define EXPIRE_A_TURN      500
 #define EXPIRE_STEP_MS     10
 #define EXPIRE_AFTER_MS    (60 * 1000)
-#define EXPIRE_IDLE_MS     (3600 * 1000)
+#define EXPIRE_IDLE_MS     (3600 * 1000) /* at most */
 #define UNMOUNT_MS         1000
 
 /* ---- one commit */
@@ -185,10 +185,18 @@ static int64_t next_wake(const struct engine *e)
 	return wake;
 }
 
+static int64_t expire_idle_ms(const struct options *o)
+{
+	int64_t least =
+		(int64_t)(o->retention_ms < o->failed_retention_ms ? o->retention_ms
+								   : o->failed_retention_ms);
+	return least < EXPIRE_IDLE_MS ? least : EXPIRE_IDLE_MS;
+}
+
 /*
  * What is kept, idempotency keys among it, runs out in small steps. Somebody who adds to it asks for a
- * look; as long as anything is kept there is one an hour, and an idle daemon that keeps nothing never
- * wakes.
+ * look; as long as anything is kept there is one an hour, or one each time that it may be kept if that
+ * is less; and an idle daemon that keeps nothing never wakes.
  */
 static void housekeep(struct engine *e)
 {
@@ -203,7 +211,8 @@ static void housekeep(struct engine *e)
 	if (more == 1)
 		e->expire_due_ms = e->now.due_ms + EXPIRE_STEP_MS;
 	else
-		e->expire_due_ms = store_kept_bytes(e->store) ? e->now.due_ms + EXPIRE_IDLE_MS : 0;
+		e->expire_due_ms =
+			store_kept_bytes(e->store) ? e->now.due_ms + expire_idle_ms(o) : 0;
 }
 
 void engine_keeps(struct engine *e)

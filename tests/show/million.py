@@ -4,18 +4,20 @@
     million.py [DELIVERIES [EVENTS_A_SECOND [RETENTION_SECONDS]]]       1000000 2000 60
 
 Every ten seconds a line: how many have arrived, the database with its write-ahead log, the file
-`log`, the daemon's memory. Once as much is kept as there will be, none of them may grow any more.
+`log`, the daemon's memory. Once as much is kept as there will be, database and memory may not grow any
+more; and when nothing comes any more, the database becomes small again.
 """
 import os
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from rig import Rig  # noqa: E402
+from rig import Rig, wait_for  # noqa: E402
 
 WAITING_MAX = 20000
 BATCH = 200
 STEP_S = 10
+SMALL = 24 << 20  # 16 MiB of free pages are not given back
 
 
 def size(path):
@@ -56,6 +58,11 @@ def main():
                   f"  {size(f'{rig.state}/log.jsonl') / 2**20:7.1f}  {memory / 1024:10.1f}",
                   flush=True)
             look, before = now, delivered
+        begin = time.monotonic()
+        wait_for("a small database", 4 * retention + 60,
+                 lambda: size(f"{rig.state}/queue.db") < SMALL)
+        print(f"and {time.monotonic() - begin:.0f} s later {size(f'{rig.state}/queue.db') / 2**20:.1f}"
+              " MiB")
         rig.stop()
     # From three retention times on: by then what is kept has been at its most once.
     steady = [f for f in figures if f[0] > 3 * retention]
