@@ -240,13 +240,15 @@ int file_drop(void *ctx, int64_t id, struct err *err)
 	e->changed_ms = e->now.real_ms;
 	if (was != STORE_PENDING)
 		return 0;
+	const struct hook *h = registry_by_id(e->registry, d.hook_id);
 	struct hook_state *s = hook_state_of(e, d.hook_id);
 	s->pending--;
 	e->pending--;
 	s->changed_ms = e->now.real_ms;
 	/* One under way may still arrive; its outcome finds no row and is passed over. */
 	queue_cancel(e->queue, id);
-	queue_waiting(e->queue, d.hook_id, LANE_RETRY, e->now.due_ms);
-	deliver_dropped(e, registry_by_id(e->registry, d.hook_id)->name, 1);
+	if (h->ordered) /* it may have been the head; for all others that would be work for nothing */
+		queue_waiting(e->queue, d.hook_id, LANE_RETRY, e->now.due_ms);
+	deliver_dropped(e, h->name, 1);
 	return 0;
 }

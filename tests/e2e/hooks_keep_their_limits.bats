@@ -34,6 +34,7 @@ delivered() {
 
 # says HOOK KEY PATTERN: in its status.
 says() {
+  # shellcheck disable=SC2053 # it is a pattern
   [[ $(value "$MNT/hooks/$1/status" "$2") == $3 ]]
 }
 
@@ -219,6 +220,7 @@ oldest_pending() {
   start_sink --port "$port"
   eventually 60 delivered h 100
   says h destination ready
+  [ "$(request 1 .at_once) $(request 2 .at_once)" = '1 1' ]
 }
 
 @test '410 switches the hook off, keeps what waits, and 1 revives it' {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The tables in README.md and the manual are printed by the program itself (doc-tables.c), so they
-# say what the source says.
+# say what the source says; and the week in docs/deliveries.md by tests/show/week.c.
 #
 #   tests/lib/doc-tables.sh [--check]   TAP: each table is as it is printed, each page without warnings
 #   tests/lib/doc-tables.sh --write     puts the tables as printed into their places
@@ -9,7 +9,7 @@
 # README.md. $BUILD is the directory of what was built.
 set -eu
 cd "$(dirname "$0")/../.."
-print=${BUILD:-build}/doc-tables
+build=${BUILD:-build}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 count=0 broken=0
@@ -24,7 +24,16 @@ docs/webhookfs.5 statuses
 docs/webhookfs.5 verdicts
 docs/webhookfs.5 schedule
 README.md settings
+docs/deliveries.md week
 '
+
+# print FORMAT TABLE
+print() {
+  case $2 in
+    week) echo '```' && "$build/week" && echo '```' ;;
+    *) "$build/doc-tables" "$1" "$2" ;;
+  esac
+}
 
 # fill FILE TABLE: the file with the table as it is now printed. Fails where the marks are missing.
 fill() {
@@ -32,7 +41,7 @@ fill() {
     *.md) format=markdown open='<!-- ' close=' -->' ;;
     *) format=mdoc open='.\" ' close='' ;;
   esac
-  "$print" "$format" "$2" >"$work/table" || return
+  print "$format" "$2" >"$work/table" || return
   begin="${open}begin $2$close" end="${open}end $2$close" table=$work/table awk '
     BEGIN { begin = ENVIRON["begin"]; end = ENVIRON["end"]; table = ENVIRON["table"] }
     $0 == end { inside = 0; ends++ }
@@ -60,7 +69,7 @@ result() {
 
 check_table() {
   fill "$1" "$2" >"$work/new" || {
-    echo "no place for it, or $print does not print it" >"$work/said"
+    echo "no place for it, or no program prints it" >"$work/said"
     return 1
   }
   diff -u "$1" "$work/new" >"$work/said"

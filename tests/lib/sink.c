@@ -315,7 +315,7 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *p
 	nanosleep(&delay, NULL);
 	if (!strncmp(action, "hang", 4))
 		pause(); /* until the program ends */
-	uncount(r); /* before the sender knows, and sends the next */
+	uncount(r);      /* before the sender knows, and sends the next */
 	return act(c, action);
 }
 

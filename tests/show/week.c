@@ -20,6 +20,7 @@
 #define HOUR       (60 * MINUTE)
 #define DAY        (24 * HOUR)
 #define BEGIN      (20000 * DAY) /* any midnight that is far from 0 */
+#define SATURDAY   (BEGIN + 5 * DAY)
 #define SPAN       (6 * HOUR)
 #define SPANS      28
 #define EVENTS     (7 * 24 * 60)
@@ -77,22 +78,28 @@ static struct world {
 	struct queue *queue;
 	int64_t now;
 	uint64_t random;
-	struct row rows[HOOKS][EVENTS];
+	struct row rows[HOOKS * EVENTS]; /* by hook, then by event; the id is the place + 1 */
 	struct row *air[FLYING_MAX];
 	unsigned flying, events; /* so many have come, of each hook */
 	bool gone[HOOKS];
 	struct span spans[HOOKS][SPANS];
-	char followed[4096]; /* the way of one delivery */
+	char followed[4096];  /* the way of one delivery */
+	int64_t backlog_done; /* the last one arrived that was accepted before Saturday */
 } w;
+
+static struct row *row_of(unsigned hook, unsigned event)
+{
+	return &w.rows[hook * EVENTS + event];
+}
 
 static unsigned hook_of(const struct row *r)
 {
-	return (unsigned)((r - w.rows[0]) / EVENTS);
+	return (unsigned)((r - w.rows) / EVENTS);
 }
 
 static int64_t id_of(const struct row *r)
 {
-	return r - w.rows[0] + 1;
+	return r - w.rows + 1;
 }
 
 static struct span *span_of(unsigned hook)
@@ -114,7 +121,7 @@ static void answer_want(const struct queue_want *want)
 	unsigned count = 0, place;
 
 	for (unsigned i = 0; i < w.events; i++) {
-		const struct row *r = &w.rows[want->hook_id - 1][i];
+		const struct row *r = row_of((unsigned)want->hook_id - 1, i);
 		struct queue_row row = { id_of(r), r->due };
 
 		if ((r->state != WAITING && r->state != FLYING) ||
@@ -164,7 +171,7 @@ static void follow(const struct row *r, const char *what)
 	size_t len = strlen(w.followed);
 	char time[16];
 
-	if (r != &w.rows[0][FOLLOWED])
+	if (r != row_of(0, FOLLOWED))
 		return;
 	print_time(time, w.now);
 	snprintf(w.followed + len, sizeof(w.followed) - len, "%s  %s\n", time, what);
@@ -172,7 +179,7 @@ static void follow(const struct row *r, const char *what)
 
 static void take_off(const struct queue_work *work)
 {
-	struct row *r = &w.rows[0][work->id - 1];
+	struct row *r = &w.rows[work->id - 1];
 	unsigned hook = hook_of(r);
 	enum receiver receiver = hooks[hook].days[(w.now - BEGIN) / DAY % 7];
 
@@ -207,6 +214,8 @@ static void land(struct row *r)
 	r->state = v.action == VERDICT_DELIVERED ? DELIVERED : next < 0 ? FAILED : WAITING;
 	span_of(hook)->delivered += r->state == DELIVERED;
 	span_of(hook)->failed += r->state == FAILED;
+	if (hook == 0 && r->state == DELIVERED && r->created < SATURDAY)
+		w.backlog_done = w.now;
 	if (r->state != WAITING)
 		return;
 	r->due = next;
@@ -254,7 +263,7 @@ static void events_arrive(void)
 {
 	for (; w.events < EVENTS && event_time(w.events) <= w.now; w.events++) {
 		for (unsigned hook = 0; hook < HOOKS; hook++) {
-			struct row *r = &w.rows[hook][w.events];
+			struct row *r = row_of(hook, w.events);
 
 			if (w.gone[hook])
 				continue;
@@ -277,7 +286,7 @@ static void span_end(unsigned hook, struct span *s)
 		snprintf(
 			s->destination, sizeof(s->destination), "%s, window %u", d.state, d.window);
 	for (unsigned i = 0; i < w.events; i++) {
-		const struct row *r = &w.rows[hook][i];
+		const struct row *r = row_of(hook, i);
 
 		if (r->state != WAITING && r->state != FLYING)
 			continue;
@@ -360,9 +369,13 @@ static void print_days(void)
 
 int main(void)
 {
+	char time[16];
+
 	live();
 	print_spans();
 	print_days();
+	print_time(time, w.backlog_done);
+	printf("\nThe last of the scripted hook's backlog arrived %s.\n", time);
 	printf("\nThe way of one delivery of the scripted hook:\n%s", w.followed);
 	return 0;
 }
