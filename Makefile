@@ -60,6 +60,11 @@ $B/sink: tests/lib/sink.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $$($(PKG_CONFIG) --libs libmicrohttpd)
 
+# Sets the clock of a daemon under test.
+$B/clockstep.so: tests/lib/clockstep.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
+
 # Prints the tables of the manual from the source's tables.
 $B/doc-tables: tests/lib/doc-tables.c $(LIB)
 	@mkdir -p $(@D)
@@ -74,7 +79,7 @@ $B/week: tests/show/week.c $(LIB)
 
 # ---- tests: every runner speaks TAP, tests/check adds them up
 
-TEST_PROGRAMS := $B/webhookfs $B/sink $B/doc-tables $B/week $(UNIT)
+TEST_PROGRAMS := $B/webhookfs $B/sink $B/clockstep.so $B/doc-tables $B/week $(UNIT)
 
 check: $(TEST_PROGRAMS)
 	@CC='$(CC)' BUILD='$(abspath $B)' tests/check $(UNIT)
@@ -82,7 +87,7 @@ check: $(TEST_PROGRAMS)
 unit: $(UNIT)
 	@tests/run unit $(UNIT)
 
-e2e: $B/webhookfs $B/sink
+e2e: $B/webhookfs $B/sink $B/clockstep.so
 	@BUILD='$(abspath $B)' tests/run e2e $(wildcard tests/e2e/*.bats)
 
 lint:
@@ -124,7 +129,7 @@ deps:
 
 # `make deps check` in one go, and with -j: nothing is built before its packages are there.
 ifneq (,$(filter deps,$(MAKECMDGOALS)))
-$(OBJ) $(UNIT) $B/sink $B/doc-tables $B/week: | deps
+$(OBJ) $(UNIT) $B/sink $B/clockstep.so $B/doc-tables $B/week: | deps
 endif
 
 clean:

@@ -129,7 +129,7 @@ static void on_fs(void *ctx, uint32_t events)
 {
 	struct engine *e = ctx;
 	(void)events;
-	e->now = loop_now(e->loop);
+	clock_take(e);
 	if (fs_receive(e->fs, FS_REQUESTS_A_TURN) == -ENODEV) {
 		loop_remove(e->loop, fs_fd(e->fs));
 		e->unmounted = true;
@@ -140,7 +140,7 @@ static void on_client(void *ctx, uint32_t events)
 {
 	struct engine *e = ctx;
 	(void)events;
-	e->now = loop_now(e->loop);
+	clock_take(e);
 	deliver_collect(e);
 }
 
@@ -229,7 +229,7 @@ static int turn(struct engine *e)
 	int r = loop_turn(e->loop, next_wake(e));
 	if (r)
 		return r;
-	e->now = loop_now(e->loop);
+	clock_take(e);
 	pipe_resume(e);
 	deliver_record(e);
 	housekeep(e);
@@ -282,6 +282,7 @@ static int open_parts(struct engine *e, struct err *err)
 	r = store_open(o->state_dir, o->full_sync, err, &e->store);
 	if (r)
 		return r;
+	clock_continue(e);
 	r = confdir_open(o->state_dir, &e->confdir);
 	if (!r)
 		r = journal_open(o->state_dir, "log.jsonl", &e->log);

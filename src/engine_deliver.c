@@ -191,13 +191,13 @@ static int64_t next_due(const struct engine *e, const struct result *r, uint32_t
 {
 	const struct flight *f = r->flight;
 	const struct hook *h = registry_by_id(e->registry, f->hook_id);
+	int64_t age = clock_age(e, f);
 	int64_t due =
 		verdict_next(&r->verdict, &r->outcome, h ? hook_schedule(h) : &schedule_standard,
-			f->attempts, f->created_ms, e->now.due_ms, e->now.real_ms, random);
-	int64_t age = e->now.real_ms - f->created_ms + (due - e->now.due_ms);
+			f->attempts, age, e->now.due_ms, e->now.real_ms, random);
 	bool retries =
 		r->verdict.action == VERDICT_RETRY || r->verdict.action == VERDICT_RETRY_SHORT;
-	if (h && h->max_age_ms && retries && age > (int64_t)h->max_age_ms)
+	if (h && h->max_age_ms && retries && age + (due - e->now.due_ms) > (int64_t)h->max_age_ms)
 		return -1;
 	return due;
 }

@@ -102,6 +102,17 @@ struct listing {
 	struct store_entry rows[LISTING_PAGE];
 };
 
+/* The wall clock was set by by_ms when deliveries below next_id were there. */
+struct clock_step {
+	int64_t next_id, by_ms;
+};
+#define CLOCK_STEPS_MAX 16
+struct clock_steps {
+	int64_t ahead_ms; /* of the wall clock, before the clock that waits go by */
+	struct clock_step steps[CLOCK_STEPS_MAX];
+	unsigned count;
+};
+
 struct counters {
 	int64_t accepted, refused, delivered, failed;
 };
@@ -120,6 +131,7 @@ struct pipe_intake {
 struct engine {
 	const struct options *options;
 	struct now now;
+	struct clock_steps clock;
 	struct loop *loop;
 	struct store *store;
 	struct confdir *confdir;
@@ -176,6 +188,12 @@ int engine_settle(struct engine *e, int r);
 void engine_keeps(struct engine *e);
 void engine_refused(struct engine *e, const char *file, struct who who, const char *text,
 	size_t len, const struct err *err);
+
+/* ---- engine_clock.c */
+
+void clock_continue(struct engine *e); /* once, before any due time is used */
+void clock_take(struct engine *e);     /* the loop's time becomes the engine's */
+int64_t clock_age(const struct engine *e, const struct flight *f); /* in ms */
 
 /* ---- engine_events.c: bytes in → checked event → its hooks → on disk */
 

@@ -141,10 +141,8 @@ static int64_t next_delay(
 }
 
 int64_t verdict_next(const struct verdict *v, const struct outcome *o, const struct schedule *s,
-	unsigned attempts, int64_t created_ms, int64_t due_now_ms, int64_t real_now_ms,
-	uint32_t random)
+	unsigned attempts, int64_t age_ms, int64_t due_now_ms, int64_t real_now_ms, uint32_t random)
 {
-	int64_t age_ms = real_now_ms > created_ms ? real_now_ms - created_ms : 0;
 	int64_t delay_ms;
 
 	assert(attempts >= 1);

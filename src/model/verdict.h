@@ -46,10 +46,10 @@ int64_t verdict_retry_after(const struct outcome *o, int64_t real_now_ms);
 
 /*
  * When the next attempt is due, or -1: it has failed (or is delivered). GONE and AGAIN: at once,
- * for the delivery stays as it is. `attempts` are done (≥ 1), `created_ms` is the real time at
- * which the delivery was accepted, `random` any 32 bits. The schedule's delay gets a jitter of ±20
+ * for the delivery stays as it is. `attempts` are done (≥ 1), `age_ms` is how long ago the
+ * delivery was accepted, `random` any 32 bits. The schedule's delay gets a jitter of ±20
  * %; a Retry-After of the outcome raises it and is itself only lengthened, by up to 20 %.
  */
 int64_t verdict_next(const struct verdict *v, const struct outcome *o, const struct schedule *s,
-	unsigned attempts, int64_t created_ms, int64_t due_now_ms, int64_t real_now_ms,
+	unsigned attempts, int64_t age_ms, int64_t due_now_ms, int64_t real_now_ms,
 	uint32_t random);

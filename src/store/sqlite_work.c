@@ -92,6 +92,11 @@ int store_delivery_add(struct store *s, int64_t event_id, int64_t hook_id, const
 	return error;
 }
 
+int64_t store_next_delivery(const struct store *s)
+{
+	return s->now.next_delivery;
+}
+
 /* Collects ids and due times to the end of the query: the count, or -errno. */
 static int rows_read(struct store *s, enum statement st, struct store_row *rows)
 {

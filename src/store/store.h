@@ -88,6 +88,8 @@ int store_event_add(
 int store_delivery_add(struct store *s, int64_t event_id, int64_t hook_id, const char *event_name,
 	int64_t due_ms, int64_t *out_id);
 
+int64_t store_next_delivery(const struct store *s); /* the id that the next one gets */
+
 struct store_row {
 	int64_t id, due_ms;
 };

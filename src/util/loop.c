@@ -63,6 +63,17 @@ struct now loop_now(const struct loop *l)
 	return l->now;
 }
 
+int64_t loop_due_base(const struct loop *l)
+{
+	return l->due_base_ms;
+}
+
+void loop_set_due_base(struct loop *l, int64_t due_base_ms)
+{
+	l->due_base_ms = due_base_ms;
+	now_read(l);
+}
+
 /* ---- the timer */
 
 static int timer_arm(struct loop *l, int64_t due_ms)

@@ -32,3 +32,8 @@ void loop_remove(struct loop *l, int fd);
  * early, like any spurious wake-up. */
 int loop_turn(struct loop *l, int64_t until_due_ms);
 struct now loop_now(const struct loop *l); /* of this turn */
+
+/* What due_ms is ahead of CLOCK_BOOTTIME: with that of an earlier loop of the same boot, this one goes on
+ * with its clock. Before any wait. */
+int64_t loop_due_base(const struct loop *l);
+void loop_set_due_base(struct loop *l, int64_t due_base_ms);

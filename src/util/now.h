@@ -8,9 +8,9 @@ struct now {
 	/* Milliseconds since the epoch as the wall clock shows them: for records people read. */
 	int64_t real_ms;
 	/*
-	 * For everything that waits, due times in the store included: the wall clock at the start
-	 * of the daemon plus CLOCK_BOOTTIME since. It runs through a suspend and no step of the
-	 * wall clock moves it, so a step neither loses nor rushes a retry.
+	 * For everything that waits, due times in the store included: the wall clock at the first
+	 * start of the daemon in this boot plus CLOCK_BOOTTIME since. It runs through a suspend and
+	 * no step of the wall clock moves it, so a step neither loses nor rushes a retry.
 	 */
 	int64_t due_ms;
 };

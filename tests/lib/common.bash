@@ -41,6 +41,7 @@ prepare() {
   build=${BUILD:-$tree/build}
   WEBHOOKFS=${WEBHOOKFS:-$build/webhookfs}
   SINK=${SINK:-$build/sink}
+  CLOCKSTEP_SO=$build/clockstep.so
   HERE=$(realpath "$BATS_TEST_TMPDIR")
   MNT=$HERE/mnt
   STATE=$HERE/state

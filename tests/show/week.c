@@ -206,8 +206,8 @@ static void land(struct row *r)
 	int64_t asked = verdict_retry_after(&r->outcome, w.now), next;
 
 	r->attempts++;
-	next = verdict_next(&v, &r->outcome, &schedule_standard, r->attempts, r->created, w.now,
-		w.now, random_number());
+	next = verdict_next(&v, &r->outcome, &schedule_standard, r->attempts, w.now - r->created,
+		w.now, w.now, random_number());
 	queue_done(w.queue, id_of(r), feedback[v.feedback], w.now);
 	if (asked && v.feedback == FEEDBACK_BAD)
 		queue_pause(w.queue, hook + 1, w.now + asked);
