@@ -87,7 +87,8 @@ struct touched; /* a hook whose pending count has changed since the last commit 
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
-	bool begun; /* a transaction is open */
+	bool begun;     /* a transaction is open */
+	bool gave_back; /* pages, which are still in the file */
 	int failed; /* -errno that has undone the transaction and that store_commit is to report */
 	struct totals now, committed;
 	struct touched *touched;

@@ -433,7 +433,24 @@ static int pages_give_back(struct store *s)
 	error = store_begin(s);
 	if (!error)
 		error = statement_run(s, PAGES_GIVE_BACK);
-	return error ? error : 1;
+	if (error)
+		return error;
+	s->gave_back = true;
+	return 1;
+}
+
+/* The file itself becomes shorter when the log is copied into it, which a queue that has become idle
+ * would never come to. 1: not before the open transaction has ended. */
+static int file_cut(struct store *s)
+{
+	if (!s->gave_back)
+		return 0;
+	if (s->begun)
+		return 1;
+	s->gave_back = false;
+	/* If it fails all is as it was, and the next log that is full tries it again. */
+	(void)sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return 0;
 }
 
 static int seen_expire(struct store *s, int64_t before_ms, unsigned limit)
@@ -461,7 +478,9 @@ int store_expire(struct store *s, int64_t ids_before_ms, unsigned limit)
 	int more = seen_expire(s, ids_before_ms, limit);
 	int given = more < 0 ? more : pages_give_back(s);
 
-	return given < 0 ? given : more || given;
+	if (given < 0)
+		return given;
+	return more || given || file_cut(s);
 }
 
 int store_clamp_due(struct store *s, bool retry, int64_t latest_due_ms)
