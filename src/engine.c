@@ -73,7 +73,7 @@ void engine_undone(struct engine *e, int error)
 	e->stored = (struct counters){ .accepted = -1 };
 	e->arrival_count = 0;
 	deliver_undo(e);
-	pipe_committed(e, false);
+	pipes_committed(e, false);
 	if (e->fs)
 		fs_answer(e->fs, error);
 	if (!e->commit_failing)
@@ -100,7 +100,7 @@ int engine_commit(struct engine *e)
 	e->committed = e->counters;
 	arrivals_announce(e);
 	deliver_conclude(e);
-	pipe_committed(e, true);
+	pipes_committed(e, true);
 	if (e->fs)
 		fs_answer(e->fs, 0);
 	return 0;
@@ -153,7 +153,7 @@ static void on_mount_table(void *ctx, uint32_t events)
 	/* The pipe kept the mount's superblock alive; without it /dev/fuse says ENODEV, which on_fs
 	 * waits for, but not for ever: somebody else may hold it too. */
 	fs_gone(e->fs);
-	pipe_close(e);
+	pipes_close(e);
 	e->unmount_due_ms = e->now.due_ms + UNMOUNT_MS;
 }
 
@@ -175,7 +175,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t next_wake(const struct engine *e)
 {
 	int64_t wake = deliver_wake(e);
-	wake = earlier(wake, pipe_wake(e));
+	wake = earlier(wake, pipes_wake(e));
 	if (e->expire_due_ms)
 		wake = earlier(wake, e->expire_due_ms);
 	if (e->stopping)
@@ -230,7 +230,7 @@ static int turn(struct engine *e)
 	if (r)
 		return r;
 	clock_take(e);
-	pipe_resume(e);
+	pipes_resume(e);
 	deliver_record(e);
 	housekeep(e);
 	(void)engine_commit(e); /* who waits for it has been told; the rest is tried again */
@@ -250,7 +250,7 @@ int engine_run(struct engine *e)
 	}
 	e->unmount_due_ms = 0;
 	e->stopping = true;
-	pipe_close(e);
+	pipes_close(e);
 	e->stop_due_ms = e->now.due_ms + (int64_t)e->options->grace_ms;
 	while (!r && (e->flights || e->results) && e->now.due_ms < e->stop_due_ms)
 		r = turn(e);
@@ -354,7 +354,7 @@ int engine_new(const struct options *o, struct err *err, struct engine **out)
 	if (!e)
 		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
 	e->options = o;
-	e->pipe.fd = -1;
+	e->peek[0] = e->peek[1] = -1;
 	int r = open_parts(e, err);
 	if (!r) {
 		wire_tree(e);
@@ -363,6 +363,8 @@ int engine_new(const struct options *o, struct err *err, struct engine **out)
 	}
 	if (!r)
 		r = hooks_load(e, err);
+	if (!r)
+		r = pipes_open(e, err);
 	if (r) {
 		engine_free(e);
 		return r;
@@ -389,7 +391,7 @@ int engine_attach(struct engine *e, struct fs *fs, struct err *err)
 		return err_set(err, -r, ERR_NO_COLUMN, "cannot watch the mount: %s", strerror(-r));
 	on_mount_table(e, 0); /* what changed before it was watched */
 	if (!e->unmount_due_ms)
-		pipe_open(e);
+		pipes_open_inside(e);
 	return 0;
 }
 
@@ -403,7 +405,7 @@ void engine_free(struct engine *e)
 	deliver_forget(e);
 	tests_forget(e);
 	free((char *)e->tree.pipe_path);
-	buf_release(&e->pipe.bytes);
+	pipes_free(e);
 	journal_close(e->log);
 	journal_close(e->rejected);
 	queue_free(e->queue);

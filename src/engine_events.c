@@ -1,9 +1,8 @@
 /*
  * engine_events: bytes in → checked event → the hooks it concerns → into the open transaction.
  *
- * Two ways in: the file events, whose writer is answered after the commit, and the named pipe,
- * which cannot answer: its bytes are kept until they are committed, and a refused line goes whole to
- * rejected.jsonl.
+ * And the first way in, the file events, whose writer is answered after the commit. The others are
+ * engine_pipe.c and engine_spool.c.
  */
 #include "engine_parts.h"
 
@@ -11,20 +10,14 @@
 #include "model/event.h"
 #include "model/match.h"
 #include "model/payload.h"
-#include "store/journal.h"
 #include "store/store.h"
 #include "util/err.h"
 #include "util/id.h"
-#include "util/log.h"
-#include "util/loop.h"
 #include "util/text.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 /* ---- one event */
 
@@ -122,11 +115,7 @@ static int store_hits(
 	return r;
 }
 
-/*
- * Takes one line. 0: it is in the open transaction (or concerns no hook). -EINVAL, -E2BIG and the like: the
- * line is bad and err says why. Anything else: the store failed and the turn is undone.
- */
-static int line_take(
+int line_take(
 	struct engine *e, const char *line, size_t len, uint32_t uid, bool *bad, struct err *err)
 {
 	const char *start = line;
@@ -155,7 +144,7 @@ static int line_take(
 	return r;
 }
 
-static int backlog_full(struct engine *e, size_t len, struct err *err)
+int backlog_full(struct engine *e, size_t len, struct err *err)
 {
 	uint64_t backlog = store_backlog_bytes(e->store), max = e->options->max_backlog;
 	if (backlog + len <= max)
@@ -186,7 +175,7 @@ static ssize_t events_refused(struct engine *e, struct who who, const char *line
 	return taken ? (ssize_t)taken : -err->code;
 }
 
-static int line_too_long(struct err *err)
+int line_too_long(struct err *err)
 {
 	return err_set(err, E2BIG, ERR_NO_COLUMN, "a line has at most %d bytes", EVENT_LINE_MAX);
 }
@@ -251,229 +240,4 @@ int events_end(void *ctx, struct framing *f, struct who who)
 		engine_refused(e, "events", who, line, len, &err);
 	framing_drop(f);
 	return r;
-}
-
-/* ---- the named pipe */
-
-#define PIPE_READ     (256 * 1024)
-#define PIPE_BYTES    (EVENT_LINE_MAX + PIPE_READ)
-#define PIPE_PAUSE_MS 1000
-
-static void on_pipe(void *ctx, uint32_t events);
-
-static void pipe_watch(struct engine *e, bool on)
-{
-	struct pipe_intake *p = &e->pipe;
-	if (p->fd < 0 || on == p->watched)
-		return;
-	if (!on)
-		loop_remove(e->loop, p->fd);
-	else if (loop_add(e->loop, p->fd, EPOLLIN, on_pipe, e))
-		log_error("events.fifo cannot be watched");
-	p->watched = on;
-}
-
-static void pipe_beside(struct engine *e)
-{
-	char *path;
-	if (asprintf(&path, "%s/events.fifo", e->options->state_dir) < 0)
-		abort();
-	int r = fifo_open_beside(path, &e->pipe.fd);
-	if (r)
-		log_error("%s: %s; events.fifo takes nothing", path, strerror(-r));
-	free((char *)e->tree.pipe_path);
-	e->tree.pipe_path = path;
-	pipe_watch(e, true);
-}
-
-static void on_pipe_child(void *ctx, uint32_t events)
-{
-	struct engine *e = ctx;
-	(void)events;
-	int socket = e->pipe.child.socket;
-	loop_remove(e->loop, socket);
-	int r = fifo_receive(&e->pipe.child, &e->pipe.fd);
-	if (r == -EAGAIN && !loop_add(e->loop, socket, EPOLLIN, on_pipe_child, e))
-		return;
-	if (r == -EAGAIN)
-		fifo_cancel(&e->pipe.child);
-	e->pipe.opening = false;
-	if (r)
-		pipe_beside(e);
-	else
-		pipe_watch(e, true);
-}
-
-void pipe_open(struct engine *e)
-{
-	struct pipe_intake *p = &e->pipe;
-	buf_init(&p->bytes, PIPE_BYTES);
-	int r = geteuid() ? -EPERM
-			  : fifo_open_inside(e->options->mountpoint, "events.fifo", &p->child);
-	if (!r)
-		r = loop_add(e->loop, p->child.socket, EPOLLIN, on_pipe_child, e);
-	p->opening = !r;
-	if (r)
-		pipe_beside(e);
-}
-
-/* Nobody hears an error from a pipe, so the line itself is kept. */
-static void pipe_rejected(struct engine *e, const char *line, size_t len, const struct err *err)
-{
-	struct buf out = BUF(8 * (size_t)EVENT_LINE_MAX);
-	engine_refused(e, "events.fifo", WHO_UNKNOWN, line, len, err);
-	buf_adds(&out, "{\"time\":\"");
-	text_add_time(&out, e->now.real_ms);
-	buf_addf(&out,
-		"\",\"source\":\"events.fifo\",\"code\":\"%s\",\"error\":", err_name(err->code));
-	buf_add_json(&out, err->sentence, strlen(err->sentence));
-	if (text_utf8_check(line, len) == len) {
-		buf_adds(&out, ",\"line\":");
-		buf_add_json(&out, line, len);
-	} else {
-		buf_adds(&out, ",\"line_hex\":\"");
-		for (size_t i = 0; i < len; i++)
-			buf_addf(&out, "%02x", (unsigned char)line[i]);
-		buf_addc(&out, '"');
-	}
-	buf_addc(&out, '}');
-	journal_add(e->rejected, out.data, out.len);
-	buf_release(&out);
-}
-
-/* Takes the lines of p->bytes from p->taken on; `all`: the last one needs no newline. False: the store or
- * the backlog does not allow more now. */
-static bool pipe_lines(struct engine *e, bool all)
-{
-	struct pipe_intake *p = &e->pipe;
-	while (p->taken < p->bytes.len) {
-		const char *line = p->bytes.data + p->taken;
-		size_t left = p->bytes.len - p->taken, len = left;
-		const char *end = memchr(line, '\n', left);
-		struct err err = { 0 };
-		bool bad;
-		if (!end && !all && left <= EVENT_LINE_MAX)
-			break;
-		if (end)
-			len = (size_t)(end - line);
-		/* A line beyond the limit is kept piece by piece, and no piece of it is taken. */
-		if (p->skipping || len > EVENT_LINE_MAX) {
-			p->skipping = !end;
-			(void)line_too_long(&err);
-			pipe_rejected(e, line, len, &err);
-			p->taken += len + (end ? 1 : 0);
-			continue;
-		}
-		if (backlog_full(e, len, &err))
-			return false;
-		int r = line_take(e, line, len, UID_UNKNOWN, &bad, &err);
-		if (r && !bad)
-			return false;
-		if (r)
-			pipe_rejected(e, line, len, &err);
-		p->taken += len + (end ? 1 : 0);
-	}
-	return true;
-}
-
-/* Sets the pipe aside until later; its writers wait in the pipe meanwhile. */
-static void pipe_pause(struct engine *e)
-{
-	pipe_watch(e, false);
-	e->pipe.retry_due_ms = e->now.due_ms + PIPE_PAUSE_MS;
-}
-
-/* Moves what is in the pipe to p->bytes; false: it is empty. */
-static bool pipe_fill(struct pipe_intake *p)
-{
-	static char chunk[PIPE_READ];
-	ssize_t n = read(p->fd, chunk, sizeof(chunk));
-	if (n <= 0)
-		return false;
-	buf_add(&p->bytes, chunk, (size_t)n);
-	return true;
-}
-
-static void on_pipe(void *ctx, uint32_t events)
-{
-	struct engine *e = ctx;
-	(void)events;
-	e->now = loop_now(e->loop);
-	if (pipe_fill(&e->pipe) && !pipe_lines(e, false))
-		pipe_pause(e);
-}
-
-int64_t pipe_wake(const struct engine *e)
-{
-	return e->pipe.retry_due_ms ? e->pipe.retry_due_ms : -1;
-}
-
-void pipe_resume(struct engine *e)
-{
-	struct pipe_intake *p = &e->pipe;
-	if (!p->retry_due_ms || e->now.due_ms < p->retry_due_ms)
-		return;
-	p->retry_due_ms = 0;
-	if (pipe_lines(e, false))
-		pipe_watch(e, true);
-	else
-		pipe_pause(e);
-}
-
-void pipe_committed(struct engine *e, bool ok)
-{
-	struct pipe_intake *p = &e->pipe;
-	if (ok)
-		buf_consume(&p->bytes, p->taken);
-	else if (p->taken)
-		pipe_pause(e);
-	p->taken = 0;
-}
-
-/* What cannot be taken any more goes to rejected.jsonl, the rest of the pipe with it. */
-static void pipe_reject_rest(struct engine *e)
-{
-	struct pipe_intake *p = &e->pipe;
-	struct err err = { 0 };
-	(void)err_set(&err, ESHUTDOWN, ERR_NO_COLUMN, "webhookfs stopped before it could be saved");
-	do {
-		while (p->bytes.len) {
-			const char *end = memchr(p->bytes.data, '\n', p->bytes.len);
-			size_t len = end ? (size_t)(end - p->bytes.data) : p->bytes.len;
-			pipe_rejected(e, p->bytes.data, len, &err);
-			buf_consume(&p->bytes, end ? len + 1 : len);
-		}
-	} while (pipe_fill(p));
-}
-
-/* What was in the pipe when we were told to stop was written before: it is taken, if it can be. */
-static void pipe_drain(struct engine *e)
-{
-	struct pipe_intake *p = &e->pipe;
-	bool good = true;
-	while (good && pipe_fill(p))
-		good = pipe_lines(e, false) && !engine_commit(e);
-	if (good)
-		good = pipe_lines(e, true);
-	/* What is committed now is not rejected as well. */
-	(void)engine_commit(e);
-	if (p->bytes.len || !good)
-		pipe_reject_rest(e);
-}
-
-void pipe_close(struct engine *e)
-{
-	struct pipe_intake *p = &e->pipe;
-	if (p->opening) {
-		loop_remove(e->loop, p->child.socket);
-		fifo_cancel(&p->child);
-		p->opening = false;
-	}
-	if (p->fd < 0)
-		return;
-	pipe_drain(e);
-	pipe_watch(e, false);
-	close(p->fd);
-	p->fd = -1;
-	p->retry_due_ms = 0;
 }

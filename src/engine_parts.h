@@ -117,14 +117,23 @@ struct counters {
 	int64_t accepted, refused, delivered, failed;
 };
 
-/* The named pipe: raw bytes are kept until what they say is committed. */
+/* A named pipe: what is in `bytes` behind `carried` is still in the pipe too, until it is committed. */
+#define PIPES_MAX 16
 struct pipe_intake {
-	int fd; /* -1: none */
+	struct engine *engine;
+	char *name;  /* for who reads errors: "events.fifo", or its path */
+	char *path;  /* NULL, or what is removed at the end, because we made it */
+	int fd;      /* -1: none */
+	bool handed; /* systemd's: what is in it stays for the next daemon */
 	bool opening, watched;
-	bool skipping; /* the rest of a line that was too long */
+	bool skipping; /* the rest of a line that was too long; */
+	bool skipped;  /* and so it was at the last commit */
 	struct fifo_opening child;
 	struct buf bytes;
+	size_t carried;       /* of bytes: a begun line that has left the pipe */
+	size_t peeked;        /* of bytes: behind that, in the pipe as well */
 	size_t taken;         /* of bytes: lines in the open transaction */
+	bool stopped;         /* before the end of bytes: the backlog is full */
 	int64_t retry_due_ms; /* after a failure; 0: none */
 };
 
@@ -158,9 +167,11 @@ struct engine {
 	size_t arrival_count, arrival_cap;
 	struct flight *flights; /* uthash by id */
 	struct result *results;
-	int64_t record_due_ms; /* recording failed: not before */
-	int64_t refill_due_ms; /* reading the queue failed: not before */
-	struct pipe_intake pipe;
+	int64_t record_due_ms;               /* recording failed: not before */
+	int64_t refill_due_ms;               /* reading the queue failed: not before */
+	struct pipe_intake pipes[PIPES_MAX]; /* events.fifo first */
+	unsigned pipe_count;
+	int peek[2]; /* a pipe of our own, empty between two looks into another; -1 */
 
 	struct listing listing;
 	struct test_run *tests;
@@ -199,12 +210,25 @@ int64_t clock_age(const struct engine *e, const struct flight *f); /* in ms */
 
 ssize_t events_take(void *ctx, struct framing *f, const char *data, size_t len, struct who who);
 int events_end(void *ctx, struct framing *f, struct who who);
-void pipe_open(struct engine *e);
-void pipe_close(struct engine *e);  /* takes what is still in it */
-void pipe_resume(struct engine *e); /* once more what was set aside, when it is time */
-void pipe_committed(struct engine *e, bool ok);
+/*
+ * Takes one line. 0: it is in the open transaction (or concerns no hook). -EINVAL, -E2BIG and the like, and
+ * *bad: the line is bad and err says why. Anything else: the store failed and the turn is undone.
+ */
+int line_take(
+	struct engine *e, const char *line, size_t len, uint32_t uid, bool *bad, struct err *err);
+int line_too_long(struct err *err);
+int backlog_full(struct engine *e, size_t len, struct err *err); /* 0, or -ENOSPC with a sentence */
+
+/* ---- engine_pipe.c: the named pipes */
+
+int pipes_open(struct engine *e, struct err *err); /* all but events.fifo, which is in the mount */
+void pipes_open_inside(struct engine *e);
+void pipes_close(struct engine *e);  /* takes what is still in them */
+void pipes_resume(struct engine *e); /* once more what was set aside, when it is time */
+void pipes_committed(struct engine *e, bool ok);
+void pipes_free(struct engine *e);
 /* When a pipe that was set aside is looked at again; -1. */
-int64_t pipe_wake(const struct engine *e);
+int64_t pipes_wake(const struct engine *e);
 
 /* ---- engine_deliver.c: what goes next → request → attempt → verdict → recorded */
 

@@ -31,11 +31,17 @@ static void hide_memory(bool hide)
 	(void)prctl(PR_SET_DUMPABLE, hide ? 0 : 1);
 }
 
-static int serve(struct options *o, int ready, struct err *err)
+struct handed {
+	int first, count;
+};
+
+static int serve(struct options *o, const struct handed *handed, int ready, struct err *err)
 {
 	struct engine *engine = NULL;
 	struct fs *fs;
 	int r = engine_new(o, err, &engine);
+	for (int i = 0; i < handed->count && !r; i++)
+		r = engine_take_pipe(engine, handed->first + i, err);
 	if (!r)
 		r = fs_mount(engine_tree(engine), o->state_dir, o->mountpoint, o->fuse, o->debug,
 			err, &fs);
@@ -58,6 +64,8 @@ static int run(struct options *o, struct err *err)
 {
 	int lock, ready = -1;
 	char *mountpoint;
+	struct handed handed;
+	handed.count = startup_handed(&handed.first);
 	umask(077);
 	hide_memory(true);
 	int r = startup_mountpoint(o->mountpoint, err, &mountpoint);
@@ -65,6 +73,9 @@ static int run(struct options *o, struct err *err)
 		return r;
 	free(o->mountpoint);
 	o->mountpoint = mountpoint;
+	r = startup_outside("fifo", o->fifo, o->mountpoint, err);
+	if (r)
+		return r;
 	/* The fork comes first: a lock and a database belong to the process that opened them. */
 	if (!o->foreground && (r = startup_background(&ready)))
 		return err_set(
@@ -72,7 +83,7 @@ static int run(struct options *o, struct err *err)
 	r = startup_state_dir(o->state_dir, o->mountpoint, err, &lock);
 	if (r)
 		return r;
-	r = serve(o, ready, err);
+	r = serve(o, &handed, ready, err);
 	close(lock);
 	return r;
 }

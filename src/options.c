@@ -280,6 +280,16 @@ const struct setting options_table[] = {
 		.example = "http://proxy.example:3128",
 		.summary = "The proxy that all requests go through; deny and allow then judge the "
 			   "proxy's address, and the proxy decides what may be called." },
+	{ .name = "fifo",
+		.type = SETTING_TEXT,
+		.offset = offsetof(struct options, fifo),
+		.max = PATH_MAX - 1,
+		.def = "",
+		.grammar = "PATH",
+		.example = "/run/webhookfs.fifo",
+		.summary =
+			"One more named pipe that takes the lines of events; made, for the owner "
+			"alone, where it is missing, and then removed at the end." },
 };
 const size_t options_count = sizeof(options_table) / sizeof(*options_table);
 
@@ -362,6 +372,16 @@ static char *absolute(const char *path)
 	return n < 0 ? NULL : whole;
 }
 
+static int make_absolute(char **path)
+{
+	char *whole = *path ? absolute(*path) : NULL;
+	if (*path && !whole)
+		return -ENOMEM;
+	free(*path);
+	*path = whole;
+	return 0;
+}
+
 static int parse_operands(struct options *o, int argc, char **argv, struct err *err)
 {
 	if (argc < 1 || argc > 2)
@@ -375,6 +395,9 @@ static int parse_operands(struct options *o, int argc, char **argv, struct err *
 			"no state directory: give STATE_DIR, or set HOME or XDG_STATE_HOME");
 	if (!o->mountpoint)
 		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
+	int r = make_absolute(&o->fifo);
+	if (r)
+		return err_set(err, -r, ERR_NO_COLUMN, "no memory");
 	for (size_t len = strlen(o->mountpoint); len > 1 && o->mountpoint[len - 1] == '/';)
 		o->mountpoint[--len] = '\0';
 	return 0;

@@ -1,9 +1,11 @@
 #include "startup.h"
 
 #include "util/err.h"
+#include "util/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <mntent.h>
 #include <stddef.h>
@@ -19,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define HANDED_FIRST  3 /* SD_LISTEN_FDS_START */
+#define HANDED_MAX    64
 #define LOCK_TRIES    50
 #define LOCK_PAUSE_MS 20
 
@@ -57,6 +61,21 @@ static bool lock_soon(int fd)
 		nanosleep(&pause, NULL);
 	}
 	return false;
+}
+
+int startup_outside(const char *what, const char *path, const char *mountpoint, struct err *err)
+{
+	char *real = path ? realpath(path, NULL) : NULL, *copy = path ? strdup(path) : NULL;
+	if (!real && copy) /* it is not there yet, but its directory should be */
+		real = realpath(dirname(copy), NULL);
+	bool under = path && (is_under(path, mountpoint) || (real && is_under(real, mountpoint)));
+	free(real);
+	free(copy);
+	if (!under)
+		return 0;
+	return err_set(err, EINVAL, ERR_NO_COLUMN,
+		"%s=%s is under the mount point %s: webhookfs would wait for itself there", what,
+		path, mountpoint);
 }
 
 static int lock_dir(const char *path, struct err *err, int *out_lock)
@@ -233,6 +252,24 @@ int startup_background(int *out_ready)
 	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
 		_exit(WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
 	_exit(1);
+}
+
+int startup_handed(int *first)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	uint64_t number, count = 0;
+	if (pid && fds && !text_parse_uint(pid, strlen(pid), NULL, &number) &&
+		number == (uint64_t)getpid() && text_parse_uint(fds, strlen(fds), NULL, &count))
+		count = 0;
+	/* What we start is not meant. */
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	*first = HANDED_FIRST;
+	int i = 0;
+	while (i < HANDED_MAX && (uint64_t)i < count && !fcntl(HANDED_FIRST + i, F_SETFD, FD_CLOEXEC))
+		i++;
+	return i;
 }
 
 /* The protocol of sd_notify(3), which is meant to be spoken without the library. */

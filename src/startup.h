@@ -28,6 +28,15 @@ int startup_mountpoint(const char *path, struct err *err, char **out_path);
  * or exits with the child's status if the child ends before. -errno: no fork.
  */
 int startup_background(int *out_ready);
+/*
+ * The descriptors that systemd (ListenFIFO=) handed over: *first and the number, 0 where there are none;
+ * the protocol of sd_listen_fds(3). To be called once, before the fork. They are closed on exec.
+ */
+int startup_handed(int *first);
+/* -EINVAL for a path that is, or whose directory is, under the mount point: opening it would wait for ourselves.
+ * `what` is the option. NULL is fine. */
+int startup_outside(const char *what, const char *path, const char *mountpoint, struct err *err);
+
 /* The mount is usable: lets the parent go, detaches from the terminal, tells systemd (Type=notify). */
 void startup_ready(int ready);
 /* Tells systemd that stopping has begun. */

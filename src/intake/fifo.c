@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/mount.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <stdnoreturn.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -125,7 +128,7 @@ static int receive_result(int socket)
 }
 
 /* Larger bursts fit before a writer waits. Refused above the user's share of pipe memory. */
-static void enlarge(int fd)
+void fifo_enlarge(int fd)
 {
 	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
 }
@@ -141,7 +144,7 @@ int fifo_receive(struct fifo_opening *o, int *fd)
 		; /* it has said all, or is dead: it leaves without touching the mount again */
 	if (result < 0)
 		return result;
-	enlarge(result);
+	fifo_enlarge(result);
 	*fd = result;
 	return 0;
 }
@@ -154,12 +157,13 @@ void fifo_cancel(struct fifo_opening *o)
 	(void)waitpid(o->child, NULL, WNOHANG);
 }
 
-int fifo_open_beside(const char *path, int *fd)
+int fifo_open_beside(const char *path, int *fd, bool *made)
 {
 	struct stat st;
+	bool new = mkfifo(path, 0600) == 0;
 	int pipe;
 
-	if (mkfifo(path, 0600) < 0 && errno != EEXIST)
+	if (!new &&errno != EEXIST)
 		return -errno;
 	pipe = open(path, OPEN_PIPE);
 	if (pipe < 0)
@@ -168,7 +172,41 @@ int fifo_open_beside(const char *path, int *fd)
 		(void)close(pipe); /* nothing was written */
 		return -EEXIST;
 	}
-	enlarge(pipe);
+	fifo_enlarge(pipe);
+	*fd = pipe;
+	*made = new;
+	return 0;
+}
+
+void fifo_remove(const char *path, int fd)
+{
+	struct stat ours, there;
+
+	if (fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+		ours.st_ino == there.st_ino)
+		(void)unlink(path); /* one that stays is taken up by the next start */
+}
+
+int fifo_open_handed(int handed, int *fd, char **name)
+{
+	char link[64], target[PATH_MAX];
+	struct stat st;
+	ssize_t len;
+	int pipe;
+
+	if (fstat(handed, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return -EINVAL;
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", handed);
+	pipe = open(link, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (pipe < 0)
+		return -errno;
+	len = readlink(link, target, sizeof(target));
+	*name = len > 0 ? strndup(target, (size_t)len) : strdup("ListenFIFO");
+	if (!*name) {
+		(void)close(pipe); /* nothing was written */
+		return -ENOMEM;
+	}
+	(void)close(handed); /* likewise */
 	*fd = pipe;
 	return 0;
 }

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * fifo: the named pipe that takes lines: inside the mount, or where that cannot be, beside it.
+ * fifo: the named pipes that take lines: inside the mount, beside it, or handed over by systemd.
  *
  * Opens pipes and nothing else: what comes out of them goes through framing. The pipe is always
  * open for writing too, so that it never ends when its last writer leaves, and holds up to 1 MiB
@@ -17,6 +17,7 @@
  *
  * Errors: 0 or -errno.
  */
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* A pipe on its way from the child. */
@@ -40,8 +41,19 @@ int fifo_receive(struct fifo_opening *o, int *fd);
 void fifo_cancel(struct fifo_opening *o);
 
 /*
- * Makes PATH (0600) or takes up the pipe that is there: programs that wait in opening the pipe of a
- * daemon that died are served, which they would not be if it were replaced. -EEXIST: PATH is there
- * and is no pipe, -ELOOP: it is a symbolic link.
+ * Makes PATH (0600; *made) or takes up the pipe that is there: programs that wait in opening the pipe
+ * of a daemon that died are served, which they would not be if it were replaced. -EEXIST: PATH is
+ * there and is no pipe, -ELOOP: it is a symbolic link.
  */
-int fifo_open_beside(const char *path, int *fd);
+int fifo_open_beside(const char *path, int *fd, bool *made);
+/* Removes PATH if it is still the pipe that fd has open. */
+void fifo_remove(const char *path, int fd);
+
+/*
+ * A pipe that was inherited: opens it anew, so that its flags are ours alone, and closes `handed`.
+ * *name: where it lies, the caller frees. -EINVAL: it is no pipe; then it stays open.
+ */
+int fifo_open_handed(int handed, int *fd, char **name);
+
+/* Lets the pipe hold up to 1 MiB, where the system allows that. */
+void fifo_enlarge(int fd);

@@ -63,9 +63,11 @@ static void beside_makes_a_private_pipe(void **state)
 {
 	struct stat st;
 	int fd = -1;
+	bool made = false;
 
 	(void)state;
-	assert_int_equal(fifo_open_beside("pipe", &fd), 0);
+	assert_int_equal(fifo_open_beside("pipe", &fd, &made), 0);
+	assert_true(made);
 	assert_int_equal(stat("pipe", &st), 0);
 	assert_int_equal(st.st_mode, S_IFIFO | 0600);
 	assert_pipe(fd);
@@ -76,6 +78,7 @@ static void beside_serves_those_who_wait_at_an_old_pipe(void **state)
 {
 	struct stat before, after;
 	int fd = -1, status;
+	bool made = true;
 	pid_t writer;
 
 	(void)state;
@@ -85,7 +88,8 @@ static void beside_serves_those_who_wait_at_an_old_pipe(void **state)
 	if (writer == 0)
 		_exit(write(open("pipe", O_WRONLY), "x", 1) != 1); /* waits in open */
 	assert_true(writer > 0);
-	assert_int_equal(fifo_open_beside("pipe", &fd), 0);
+	assert_int_equal(fifo_open_beside("pipe", &fd, &made), 0);
+	assert_false(made);
 	assert_int_equal(waitpid(writer, &status, 0), writer);
 	assert_int_equal(status, 0);
 	assert_int_equal(stat("pipe", &after), 0);
@@ -96,15 +100,57 @@ static void beside_serves_those_who_wait_at_an_old_pipe(void **state)
 static void beside_refuses_what_is_no_pipe(void **state)
 {
 	int fd = 77;
+	bool made;
 
 	(void)state;
 	(void)close(creat("file", 0600));
-	assert_int_equal(fifo_open_beside("file", &fd), -EEXIST);
+	assert_int_equal(fifo_open_beside("file", &fd, &made), -EEXIST);
 	assert_int_equal(symlink("elsewhere", "pipe"), 0);
-	assert_int_equal(fifo_open_beside("pipe", &fd), -ELOOP);
-	assert_int_equal(fifo_open_beside("missing/pipe", &fd), -ENOENT);
+	assert_int_equal(fifo_open_beside("pipe", &fd, &made), -ELOOP);
+	assert_int_equal(fifo_open_beside("missing/pipe", &fd, &made), -ENOENT);
 	assert_int_equal(access("file", F_OK), 0);
 	assert_int_equal(fd, 77);
+}
+
+static void only_the_pipe_that_was_made_is_removed(void **state)
+{
+	bool made;
+	int fd;
+
+	(void)state;
+	assert_int_equal(fifo_open_beside("pipe", &fd, &made), 0);
+	assert_int_equal(rename("pipe", "file"), 0);
+	assert_int_equal(mkfifo("pipe", 0600), 0);
+	fifo_remove("pipe", fd);
+	assert_int_equal(access("pipe", F_OK), 0);
+	fifo_remove("file", fd);
+	assert_int_equal(access("file", F_OK), -1);
+	(void)close(fd);
+}
+
+static void a_handed_pipe_is_opened_anew(void **state)
+{
+	char *name, path[64];
+	int fd = 77, handed;
+
+	(void)state;
+	assert_int_equal(mkfifo("pipe", 0600), 0);
+	handed = open("pipe", O_RDONLY | O_NONBLOCK);
+	assert_int_equal(fcntl(handed, F_SETFL, 0), 0); /* blocking, and ending with its writers */
+	assert_int_equal(fifo_open_handed(handed, &fd, &name), 0);
+	assert_int_equal(fcntl(handed, F_GETFD), -1);
+	(void)snprintf(path, sizeof(path), "%s/pipe", dir);
+	assert_string_equal(name, path);
+	free(name);
+	assert_pipe(fd);
+	(void)close(fd);
+
+	handed = creat("file", 0600);
+	fd = 77;
+	assert_int_equal(fifo_open_handed(handed, &fd, &name), -EINVAL);
+	assert_int_equal(fcntl(handed, F_GETFD), 0);
+	assert_int_equal(fd, 77);
+	(void)close(handed);
 }
 
 /* Any directory can be cloned, by those who may; for the others -EPERM is the answer wanted. */
@@ -233,6 +279,8 @@ int main(void)
 		IN_DIR(beside_makes_a_private_pipe),
 		IN_DIR(beside_serves_those_who_wait_at_an_old_pipe),
 		IN_DIR(beside_refuses_what_is_no_pipe),
+		IN_DIR(only_the_pipe_that_was_made_is_removed),
+		IN_DIR(a_handed_pipe_is_opened_anew),
 		IN_DIR(inside_gives_the_pipe_or_the_reason),
 		IN_DIR(a_killed_child_is_an_answer),
 		IN_DIR(nothing_yet_is_no_answer),
