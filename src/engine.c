@@ -130,6 +130,8 @@ static void on_fs(void *ctx, uint32_t events)
 	struct engine *e = ctx;
 	(void)events;
 	clock_take(e);
+	/* Who has put a hook's file in place and looks into the mount sees it there. */
+	config_turn(e);
 	if (fs_receive(e->fs, FS_REQUESTS_A_TURN) == -ENODEV) {
 		loop_remove(e->loop, fs_fd(e->fs));
 		e->unmounted = true;
@@ -176,6 +178,8 @@ static int64_t next_wake(const struct engine *e)
 {
 	int64_t wake = deliver_wake(e);
 	wake = earlier(wake, pipes_wake(e));
+	if (!e->stopping)
+		wake = earlier(wake, config_wake(e));
 	if (e->expire_due_ms)
 		wake = earlier(wake, e->expire_due_ms);
 	if (e->stopping)
@@ -231,6 +235,7 @@ static int turn(struct engine *e)
 		return r;
 	clock_take(e);
 	pipes_resume(e);
+	config_turn(e);
 	deliver_record(e);
 	housekeep(e);
 	(void)engine_commit(e); /* who waits for it has been told; the rest is tried again */
@@ -412,6 +417,7 @@ void engine_free(struct engine *e)
 	match_free(e->match);
 	hook_states_free(e);
 	registry_free(e->registry);
+	config_free(e);
 	confdir_close(e->confdir);
 	store_close(e->store);
 	loop_free(e->loop);

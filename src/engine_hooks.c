@@ -1,10 +1,10 @@
 /*
- * engine_hooks: making, changing, renaming and removing hooks, and loading them at start.
+ * engine_hooks: making, changing, renaming and removing hooks through the mount.
  *
  * A hook is three things: its configuration in hooks/NAME.json, its id and counters in the store, and
  * its entries in memory (registry, match, queue). The store's row gives the name its id; the file
  * decides whether there is a hook. Each change below is ordered so that a crash between two steps
- * leaves something that loading puts right.
+ * leaves something that loading (engine_config.c) puts right.
  */
 #include "engine_parts.h"
 
@@ -26,8 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define RETRY_LATEST_MS (30 * 3600 * INT64_C(1000))
 
 /* ---- what the engine keeps of each */
 
@@ -91,20 +89,56 @@ static void index_hook(struct engine *e, const struct hook *h)
 static int save(struct engine *e, const struct hook *h, struct err *err)
 {
 	struct buf json = BUF_SECRET(HOOK_JSON_MAX);
+	bool aside = false;
 	hook_json(h, HOOK_JSON_STORED, &json);
 	int r = buf_error(&json);
 	if (!r)
-		r = confdir_save(e->confdir, h->name, json.data, json.len);
+		r = confdir_save(e->confdir, h->name, json.data, json.len, &aside);
 	buf_release(&json);
+	if (aside)
+		config_aside(e, h->name);
 	if (r == -E2BIG)
 		return err_set(err, E2BIG, ERR_NO_COLUMN,
 			"all of a hook's values together have at most %d bytes as JSON",
 			HOOK_JSON_MAX);
+	if (r == -EBUSY || r == -EEXIST)
+		return err_set(err, EBUSY, ERR_NO_COLUMN,
+			"hooks/%s.json has just been %s in the state directory; try again", h->name,
+			r == -EBUSY ? "removed" : "made");
 	if (r)
 		return err_set(err, r == -ENOSPC || r == -EDQUOT ? ENOSPC : EIO, ERR_NO_COLUMN,
 			"cannot save hooks/%s.json in the state directory: %s", h->name,
 			strerror(-r));
 	return 0;
+}
+
+/* ---- entries in memory */
+
+struct hook_state *hook_enter(struct engine *e, struct hook *h)
+{
+	struct hook_state *s = state_add(e, h->id);
+	registry_add(e->registry, h);
+	index_hook(e, h);
+	e->changed_ms = e->now.real_ms;
+	return s;
+}
+
+void hook_exchange(struct engine *e, struct hook *h)
+{
+	registry_replace(e->registry, h);
+	index_hook(e, h);
+	hook_state_of(e, h->id)->changed_ms = e->now.real_ms;
+}
+
+void hook_leave(struct engine *e, int64_t id)
+{
+	struct hook_state *s = hook_state_of(e, id);
+	match_unset(e->match, id);
+	queue_hook_remove(e->queue, id);
+	e->pending -= (int64_t)s->pending;
+	state_remove(e, s);
+	registry_remove(e->registry, id);
+	e->changed_ms = e->now.real_ms;
 }
 
 /* ---- changes */
@@ -113,6 +147,11 @@ int hook_change(void *ctx, int64_t id, hook_change_fn *change, void *arg, struct
 {
 	struct engine *e = ctx;
 	struct hook *h = registry_by_id(e->registry, id);
+	if (h) {
+		/* Somebody's file that is there already comes first, and this change upon it. */
+		config_look(e, h->name);
+		h = registry_by_id(e->registry, id);
+	}
 	if (!h)
 		return err_set(err, ENOENT, ERR_NO_COLUMN, "the hook was removed");
 	if (e->stopping)
@@ -128,9 +167,7 @@ int hook_change(void *ctx, int64_t id, hook_change_fn *change, void *arg, struct
 		return r;
 	}
 	clone->mtime_ms = e->now.real_ms;
-	registry_replace(e->registry, clone);
-	index_hook(e, clone);
-	hook_state_of(e, id)->changed_ms = e->now.real_ms;
+	hook_exchange(e, clone);
 	return 0;
 }
 
@@ -146,8 +183,12 @@ static int check_new_name(struct engine *e, const char *name, struct err *err)
 	r = confdir_exists(e->confdir, name);
 	if (r == 1)
 		return err_set(err, EEXIST, ERR_NO_COLUMN,
-			"hooks/%s.json in the state directory is broken (see errors at the start): "
-			"mend or remove it and mount again",
+			"hooks/%s.json in the state directory is broken (see errors): mend or "
+			"remove it",
+			name);
+	if (r == 0 && config_waits(e, name))
+		return err_set(err, EBUSY, ERR_NO_COLUMN,
+			"hooks/%s.json has just been removed from the state directory; try again",
 			name);
 	if (r < 0)
 		return err_set(err, EIO, ERR_NO_COLUMN, "the state directory: %s", strerror(-r));
@@ -187,10 +228,7 @@ int hook_make(void *ctx, const char *name, mode_t mode, struct who who, struct e
 		(void)store_hook_remove(e->store, id, &dropped);
 		return r;
 	}
-	registry_add(e->registry, h);
-	state_add(e, id);
-	index_hook(e, h);
-	e->changed_ms = e->now.real_ms;
+	(void)hook_enter(e, h);
 	return 0;
 }
 
@@ -213,7 +251,10 @@ int hook_remove(void *ctx, int64_t id, struct err *err)
 	if (h->header_count)
 		return err_set(err, ENOTEMPTY, ERR_NO_COLUMN,
 			"%s has %zu headers; rm -r removes them with it", h->name, h->header_count);
-	r = confdir_remove(e->confdir, h->name);
+	bool aside = false;
+	r = confdir_remove(e->confdir, h->name, &aside);
+	if (aside)
+		config_aside(e, h->name);
 	if (r)
 		return err_set(err, EIO, ERR_NO_COLUMN, "cannot remove hooks/%s.json: %s", h->name,
 			strerror(-r));
@@ -225,12 +266,7 @@ int hook_remove(void *ctx, int64_t id, struct err *err)
 	}
 	if (dropped)
 		deliver_dropped(e, h->name, dropped);
-	match_unset(e->match, id);
-	queue_hook_remove(e->queue, id);
-	e->pending -= (int64_t)s->pending;
-	state_remove(e, s);
-	registry_remove(e->registry, id);
-	e->changed_ms = e->now.real_ms;
+	hook_leave(e, id);
 	return 0;
 }
 
@@ -267,195 +303,5 @@ int hook_rename(void *ctx, int64_t id, const char *name, struct err *err)
 	clone->mtime_ms = e->now.real_ms;
 	registry_replace(e->registry, clone);
 	e->changed_ms = e->now.real_ms;
-	return 0;
-}
-
-/* ---- loading */
-
-/* A row of the store, until its file is found. */
-struct row {
-	struct store_hook stored;
-	char *name, *renamed_from, *last_error;
-	bool found;
-	UT_hash_handle hh;
-};
-
-struct loading {
-	struct engine *e;
-	struct row *rows; /* uthash by name */
-	int error;
-};
-
-static void row_keep(void *ctx, const struct store_hook *h)
-{
-	struct loading *l = ctx;
-	struct row *row = calloc(1, sizeof(*row));
-	if (!row)
-		abort();
-	row->stored = *h;
-	row->name = strdup(h->name);
-	row->renamed_from = h->renamed_from ? strdup(h->renamed_from) : NULL;
-	row->last_error = strdup(h->last_error ? h->last_error : "");
-	if (!row->name || !row->last_error)
-		abort();
-	HASH_ADD_KEYPTR(hh, l->rows, row->name, strlen(row->name), row);
-}
-
-static void rows_free(struct loading *l)
-{
-	struct row *row, *tmp;
-	HASH_ITER(hh, l->rows, row, tmp)
-	{
-		HASH_DEL(l->rows, row);
-		free(row->name);
-		free(row->renamed_from);
-		free(row->last_error);
-		free(row);
-	}
-}
-
-static void loaded_state(struct engine *e, int64_t id, const struct row *row)
-{
-	struct hook_state *s = state_add(e, id);
-	if (!row)
-		return;
-	const struct store_hook *h = &row->stored;
-	s->pending = h->pending;
-	e->pending += (int64_t)h->pending;
-	s->counts = (struct hook_counts){ .delivered = h->delivered,
-		.failed = h->failed,
-		.last_success_ms = h->last_success_ms,
-		.last_failure_ms = h->last_failure_ms };
-	snprintf(s->counts.last_error, sizeof(s->counts.last_error), "%s", row->last_error);
-	if (h->fresh_due_ms >= 0)
-		queue_waiting(e->queue, id, LANE_FRESH, h->fresh_due_ms);
-	if (h->retry_due_ms >= 0)
-		queue_waiting(e->queue, id, LANE_RETRY, h->retry_due_ms);
-}
-
-/* The file may hold secrets: its text is not shown. */
-static void refuse_file(struct engine *e, const char *name, const struct err *err)
-{
-	struct buf file = BUF(512);
-	buf_addf(&file, "hooks/%s.json", name);
-	log_error("%s/%s is not loaded: %s", e->options->state_dir, buf_str(&file), err->sentence);
-	engine_refused(
-		e, buf_str(&file), (struct who){ getuid(), getgid(), getpid() }, NULL, 0, err);
-	buf_release(&file);
-}
-
-static void load_file(
-	void *ctx, const char *name, const char *text, size_t len, int error, long long mtime_ms)
-{
-	struct loading *l = ctx;
-	struct engine *e = l->e;
-	struct err err = { 0 };
-	struct hook *h;
-	struct row *row;
-	HASH_FIND_STR(l->rows, name, row);
-	if (row)
-		row->found = true; /* even a broken file keeps its hook's deliveries */
-	int r = hook_name_check(name, strlen(name), &err);
-	if (!r && error)
-		r = err_set(&err, error, ERR_NO_COLUMN, "cannot be read: %s", strerror(error));
-	if (!r)
-		r = hook_from_json(name, &e->options->types, NULL, text, len, &err, &h);
-	if (r) {
-		refuse_file(e, name, &err);
-		return;
-	}
-	int64_t id = row ? row->stored.id : 0;
-	if (!row)
-		r = store_hook_add(e->store, name, &id);
-	if (r) {
-		l->error = r;
-		hook_free(h);
-		return;
-	}
-	h->id = id;
-	h->made_ms = h->mtime_ms = mtime_ms;
-	registry_add(e->registry, h);
-	index_hook(e, h);
-	loaded_state(e, id, row);
-}
-
-/* Finishes renames that a crash interrupted; a row whose file is gone is a removed hook. */
-static int mend_renames(struct engine *e, struct loading *l)
-{
-	int r = 0;
-	for (struct row *row = l->rows; row && !r; row = row->hh.next) {
-		if (!row->renamed_from)
-			continue;
-		if (confdir_exists(e->confdir, row->name) == 0 &&
-			confdir_exists(e->confdir, row->renamed_from) == 1)
-			r = confdir_rename(e->confdir, row->renamed_from, row->name);
-		if (!r)
-			r = store_hook_renamed(e->store, row->stored.id);
-	}
-	return r;
-}
-
-static int drop_removed(struct engine *e, struct loading *l)
-{
-	for (struct row *row = l->rows; row; row = row->hh.next) {
-		uint64_t dropped = 0;
-		if (row->found)
-			continue;
-		int r = store_hook_remove(e->store, row->stored.id, &dropped);
-		if (r)
-			return r;
-		if (!dropped)
-			continue;
-		deliver_dropped(e, row->name, dropped);
-		log_warning("hooks/%s.json was removed: %llu pending deliveries are dropped",
-			row->name, (unsigned long long)dropped);
-	}
-	return 0;
-}
-
-/* A clock that has been set back since must not hold up anything: what was never tried is due now, and
- * no schedule waits longer than a day and its jitter. */
-static int clamp_due(struct engine *e)
-{
-	for (int retry = 0; retry <= 1; retry++) {
-		int64_t latest = e->now.due_ms + (retry ? RETRY_LATEST_MS : 0);
-		int r;
-		while ((r = store_clamp_due(e->store, retry, latest)) == 1)
-			if ((r = store_commit(e->store)))
-				break;
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-int hooks_load(struct engine *e, struct err *err)
-{
-	struct loading l = { .e = e };
-	e->counters = (struct counters){
-		.accepted = store_counter(e->store, "accepted"),
-		.refused = store_counter(e->store, "refused"),
-		.delivered = store_counter(e->store, "delivered"),
-		.failed = store_counter(e->store, "failed"),
-	};
-	e->committed = e->stored = e->counters;
-	int r = clamp_due(e);
-	if (!r)
-		r = store_hook_each(e->store, row_keep, &l);
-	if (!r)
-		r = mend_renames(e, &l);
-	if (!r)
-		r = confdir_load(e->confdir, load_file, &l);
-	if (!r)
-		r = l.error;
-	if (!r)
-		r = drop_removed(e, &l);
-	if (!r)
-		r = store_commit(e->store);
-	rows_free(&l);
-	e->expire_due_ms = e->now.due_ms;
-	if (r)
-		return err_set(err, -r, ERR_NO_COLUMN, "cannot load the hooks of %s: %s",
-			e->options->state_dir, strerror(-r));
 	return 0;
 }

@@ -154,8 +154,12 @@ struct engine {
 	struct tree tree;
 	struct attributes attributes;
 
-	struct hook_state *states; /* uthash by id */
-	int64_t pending;           /* of all of them */
+	struct hook_state *states;  /* uthash by id */
+	struct hook_row *rows;      /* uthash by name: hooks of the store without a good file */
+	struct adoption *adoptions; /* in the open transaction */
+	int config_error;           /* taking files failed with that, */
+	int64_t config_due_ms;      /* and is tried again then; 0: it did not */
+	int64_t pending;            /* of all of them */
 	struct counters counters;
 	struct counters committed; /* what a failed commit goes back to */
 	struct counters stored;    /* what the store has */
@@ -265,13 +269,30 @@ int attributes_keep(void *ctx, const struct attributes *a, struct err *err);
 
 /* ---- engine_hooks.c */
 
-int hooks_load(struct engine *e, struct err *err);
 int hook_make(void *ctx, const char *name, mode_t mode, struct who who, struct err *err);
 int hook_remove(void *ctx, int64_t id, struct err *err);
 int hook_rename(void *ctx, int64_t id, const char *name, struct err *err);
 int hook_change(void *ctx, int64_t id, hook_change_fn *change, void *arg, struct err *err);
 struct hook_state *hook_state_of(struct engine *e, int64_t id); /* NULL: no such hook */
 void hook_states_free(struct engine *e);
+/* Entries in memory, of hooks whose file and row are there, or gone. The first two take the hook. */
+struct hook_state *hook_enter(struct engine *e, struct hook *h);
+void hook_exchange(struct engine *e, struct hook *h); /* in the place of the one with its id */
+void hook_leave(struct engine *e, int64_t id);
+
+/* ---- engine_config.c: hooks from their files, at the start and whenever somebody changes one */
+
+int hooks_load(struct engine *e, struct err *err);
+/* Hears what has happened to the files and takes some of them: to be called before anybody is shown a hook. */
+void config_turn(struct engine *e);
+/* Takes this hook's file now, if it has changed. */
+void config_look(struct engine *e, const char *name);
+/* The store has a hook of this name that is missing, since its file is broken or gone. */
+bool config_waits(const struct engine *e, const char *name);
+/* Tells that somebody's file was in the way. */
+void config_aside(struct engine *e, const char *name);
+int64_t config_wake(const struct engine *e);
+void config_free(struct engine *e);
 
 /* ---- engine_test.c */
 

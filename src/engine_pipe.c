@@ -222,7 +222,7 @@ static void on_pipe(void *ctx, uint32_t events)
 {
 	struct pipe_intake *p = ctx;
 	(void)events;
-	p->engine->now = loop_now(p->engine->loop);
+	clock_take(p->engine);
 	if (pipe_peek(p) && !pipe_lines(p, false))
 		pipe_pause(p);
 }

@@ -267,7 +267,8 @@ int startup_handed(int *first)
 	unsetenv("LISTEN_FDNAMES");
 	*first = HANDED_FIRST;
 	int i = 0;
-	while (i < HANDED_MAX && (uint64_t)i < count && !fcntl(HANDED_FIRST + i, F_SETFD, FD_CLOEXEC))
+	while (i < HANDED_MAX && (uint64_t)i < count &&
+		!fcntl(HANDED_FIRST + i, F_SETFD, FD_CLOEXEC))
 		i++;
 	return i;
 }

@@ -1,6 +1,5 @@
-#include "intake/confdir.h"
-
-#include "model/hook.h"
+#include "intake/confdir_internal.h"
+#include "intake/dirwatch.h"
 #include "util/file.h"
 
 #include <dirent.h>
@@ -15,23 +14,19 @@
 #include <unistd.h>
 
 #define DIRECTORY "hooks"
-#define SUFFIX    ".json"
 #define TEMPORARY ".tmp"
-#define OPEN_DIR  (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-
-struct confdir {
-	int fd;
-};
+#define REFUSED   ".refused"
 
 static int failed(int result)
 {
 	return result < 0 ? -errno : 0;
 }
 
-/* "NAME.json", and the dotted name under which it is written first. */
+/* "NAME.json", the dotted name under which it is written first, and where somebody else's is kept. */
 struct filename {
 	char final[NAME_MAX + 1];
 	char temporary[NAME_MAX + 1];
+	char refused[NAME_MAX + 1];
 };
 
 static int filename_set(struct filename *f, const char *name)
@@ -40,14 +35,16 @@ static int filename_set(struct filename *f, const char *name)
 
 	if (!*name || *name == '.' || strchr(name, '/'))
 		return -EINVAL;
-	n = snprintf(f->temporary, sizeof(f->temporary), ".%s" SUFFIX TEMPORARY, name);
-	if (n < 0 || (size_t)n >= sizeof(f->temporary))
+	n = snprintf(f->refused, sizeof(f->refused), "%s" CONFDIR_SUFFIX REFUSED, name);
+	if (n < 0 || (size_t)n >= sizeof(f->refused))
 		return -ENAMETOOLONG;
-	(void)snprintf(f->final, sizeof(f->final), "%s" SUFFIX, name); /* shorter, so it fits */
+	/* These are shorter, so they fit. */
+	(void)snprintf(f->temporary, sizeof(f->temporary), ".%s" CONFDIR_SUFFIX TEMPORARY, name);
+	(void)snprintf(f->final, sizeof(f->final), "%s" CONFDIR_SUFFIX, name);
 	return 0;
 }
 
-static bool ends_with(const char *text, const char *end)
+bool confdir_ends_with(const char *text, const char *end)
 {
 	size_t len = strlen(text), end_len = strlen(end);
 
@@ -56,7 +53,7 @@ static bool ends_with(const char *text, const char *end)
 
 /* Calls `visit` for every entry until it fails. Lists through a descriptor of its own: a position
  * is shared by all that use one. */
-static int visit_entries(
+int confdir_visit(
 	struct confdir *c, int (*visit)(struct confdir *c, const char *entry, void *ctx), void *ctx)
 {
 	int fd = openat(c->fd, ".", OPEN_DIR);
@@ -86,7 +83,7 @@ static int visit_entries(
 static int remove_leftover(struct confdir *c, const char *entry, void *ctx)
 {
 	(void)ctx;
-	if (*entry == '.' && ends_with(entry, SUFFIX TEMPORARY))
+	if (*entry == '.' && confdir_ends_with(entry, CONFDIR_SUFFIX TEMPORARY))
 		(void)unlinkat(
 			c->fd, entry, 0); /* one that stays does no harm: it is never loaded */
 	return 0;
@@ -102,7 +99,7 @@ static int make_directory(int state)
 
 int confdir_open(const char *state_dir, struct confdir **out)
 {
-	struct confdir *c = malloc(sizeof(*c));
+	struct confdir *c = calloc(1, sizeof(*c));
 	int state = open(state_dir, OPEN_DIR);
 	int error = failed(state);
 
@@ -117,7 +114,7 @@ int confdir_open(const char *state_dir, struct confdir **out)
 		error = failed(c->fd);
 	}
 	if (!error)
-		error = visit_entries(c, remove_leftover, NULL);
+		error = confdir_visit(c, remove_leftover, NULL);
 	if (state >= 0)
 		(void)close(state); /* nothing was written through it */
 	if (error) {
@@ -134,84 +131,125 @@ void confdir_close(struct confdir *c)
 		return;
 	if (c->fd >= 0)
 		(void)close(c->fd); /* every change was synced when it was made */
+	dirwatch_free(c->watch);
+	known_free(c);
 	free(c);
 }
 
-struct loading {
-	confdir_found_fn *found;
-	void *ctx;
-	char text[HOOK_JSON_MAX + 1]; /* one more than may be used, to see that a file is longer */
-};
-
-static int load_entry(struct confdir *c, const char *entry, void *ctx)
+/*
+ * What had the final name has the temporary one now. If it is what we know, it goes; if it is somebody
+ * else's, or was refused, it is kept. The file itself, not a copy: who still writes to it loses
+ * nothing.
+ */
+static int put_aside(
+	struct confdir *c, const struct filename *f, const struct known *k, bool *aside)
 {
-	struct loading *l = ctx;
-	struct stat st = { 0 };
-	char name[NAME_MAX + 1];
-	ssize_t len;
-
-	if (*entry == '.' || !ends_with(entry, SUFFIX))
-		return 0;
-	(void)snprintf(name, sizeof(name), "%.*s", (int)(strlen(entry) - strlen(SUFFIX)), entry);
-	len = file_read(c->fd, entry, l->text, sizeof(l->text), &st);
-	if (len == (ssize_t)sizeof(l->text))
-		len = -E2BIG;
-	if (len < 0) {
-		l->found(l->ctx, name, NULL, 0, (int)-len, 0);
-	} else {
-		l->text[len] = '\0';
-		l->found(l->ctx, name, l->text, (size_t)len, 0,
-			st.st_mtim.tv_sec * 1000LL + st.st_mtim.tv_nsec / 1000000);
-	}
-	explicit_bzero(l->text, len < 0 ? sizeof(l->text) : (size_t)len);
-	return 0;
-}
-
-int confdir_load(struct confdir *c, confdir_found_fn *found, void *ctx)
-{
-	struct loading *l = malloc(sizeof(*l));
-	int error;
-
-	if (!l)
-		return -ENOMEM;
-	l->found = found;
-	l->ctx = ctx;
-	error = visit_entries(c, load_entry, l);
-	free(l);
-	return error;
-}
-
-int confdir_save(struct confdir *c, const char *name, const char *text, size_t len)
-{
-	struct filename f;
-	int error = filename_set(&f, name);
-
-	return error ? error : file_replace(c->fd, f.final, f.temporary, text, len);
-}
-
-int confdir_remove(struct confdir *c, const char *name)
-{
-	struct filename f;
-	int error = filename_set(&f, name);
+	struct print print;
+	int error = print_read(c, f->temporary, &print);
 
 	if (error)
 		return error;
-	if (unlinkat(c->fd, f.final, 0) < 0)
-		return errno == ENOENT ? 0 : -errno;
+	if (k && k->seen && !k->refused && !print.error && print_same(&print, &k->print))
+		return failed(unlinkat(c->fd, f->temporary, 0));
+	*aside = true;
+	return failed(renameat(c->fd, f->temporary, c->fd, f->refused));
+}
+
+/* The same for a file system that cannot exchange two files: somebody else's last moment is lost. */
+static int replace(struct confdir *c, const struct filename *f, const struct known *k, bool *aside)
+{
+	struct print print;
+	int error = print_read(c, f->final, &print);
+
+	if (error)
+		return error == -ENOENT ? -EBUSY : error;
+	if (k->refused || print.error || !print_same(&print, &k->print)) {
+		if (renameat(c->fd, f->final, c->fd, f->refused) < 0)
+			return -errno;
+		*aside = true;
+	}
+	return failed(renameat(c->fd, f->temporary, c->fd, f->final));
+}
+
+static int exchange(struct confdir *c, const struct filename *f, const struct known *k, bool *aside)
+{
+	bool there = k && k->seen;
+
+	if (!there)
+		return failed(renameat2(c->fd, f->temporary, c->fd, f->final, RENAME_NOREPLACE));
+	if (renameat2(c->fd, f->temporary, c->fd, f->final, RENAME_EXCHANGE) < 0)
+		return errno == EINVAL    ? replace(c, f, k, aside)
+			: errno == ENOENT ? -EBUSY
+					  : -errno;
+	/* The new one is there, whatever becomes of the old one. */
+	(void)put_aside(c, f, k, aside);
+	return 0;
+}
+
+int confdir_save(struct confdir *c, const char *name, const char *text, size_t len, bool *aside)
+{
+	struct known *k = known_find(c, name);
+	struct filename f;
+	int error = filename_set(&f, name);
+
+	if (confdir_lost(c))
+		return -ESTALE;
+	if (error)
+		return error;
+	error = file_make(c->fd, f.temporary, text, len);
+	if (!error)
+		error = exchange(c, &f, k, aside);
+	if (error) {
+		(void)unlinkat(c->fd, f.temporary, 0); /* if it stays, confdir_open removes it */
+		return error;
+	}
+	known_set(c, k ? k : known_get(c, name), print_of(text, len));
+	return failed(fsync(c->fd));
+}
+
+int confdir_remove(struct confdir *c, const char *name, bool *aside)
+{
+	struct known *k = known_find(c, name);
+	struct filename f;
+	int error = filename_set(&f, name);
+
+	if (confdir_lost(c))
+		return -ESTALE;
+	if (error)
+		return error;
+	if (renameat(c->fd, f.final, c->fd, f.temporary) < 0)
+		error = errno == ENOENT ? 0 : -errno;
+	else
+		error = put_aside(c, &f, k, aside);
+	if (error)
+		return error;
+	if (k)
+		known_forget(c, k);
 	return failed(fsync(c->fd));
 }
 
 int confdir_rename(struct confdir *c, const char *from, const char *to)
 {
+	struct known *k = known_find(c, from);
 	struct filename old, new;
 	int error = filename_set(&old, from);
 
+	if (confdir_lost(c))
+		return -ESTALE;
 	if (!error)
 		error = filename_set(&new, to);
 	if (!error)
 		error = failed(renameat2(c->fd, old.final, c->fd, new.final, RENAME_NOREPLACE));
 	if (error)
 		return error;
+	if (k && k->seen) {
+		struct known *moved = known_get(c, to);
+
+		known_set(c, moved, k->print);
+		moved->refused = k->refused;
+	}
+	if (k)
+		known_forget(c, k);
 	return failed(fsync(c->fd));
 }
 

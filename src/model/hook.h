@@ -164,6 +164,12 @@ int hook_header_store(
 void hook_header_show(const struct header *hd, struct buf *out); /* MASK where protected */
 void hook_header_remove(struct hook *h, struct header *hd);
 
+/*
+ * Makes `h`, which was read anew, the successor of `old`: its id, the times of its making, and the slots and
+ * numbers of headers that both have, so that no open file comes to mean another header.
+ */
+void hook_succeed(struct hook *h, const struct hook *old);
+
 /* Attributes of "url", "headers/X-Y", …; NULL where nothing differs. */
 struct hook_file *hook_file_find(const struct hook *h, const char *name);
 /* Makes it if there is none; NULL: no memory, or HOOK_FILES_MAX. */

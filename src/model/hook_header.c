@@ -245,3 +245,26 @@ void hook_header_show(const struct header *hd, struct buf *out)
 	if (hd->value)
 		buf_adds(out, hd->protected ? MASK : hd->value);
 }
+
+void hook_succeed(struct hook *h, const struct hook *old)
+{
+	char file[HEADER_FILE_SIZE];
+	size_t count = h->header_count;
+
+	h->id = old->id;
+	h->made_ms = old->made_ms;
+	h->serial = old->serial + 1;
+	/* One after the other, as if they were added now: slot_for looks at those before. */
+	h->header_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct header *hd = &h->headers[i];
+		const struct hook_file *was = hook_file_find(old, header_file(hd->name, file));
+		struct hook_file *is;
+
+		hd->slot = slot_for(h, old, hd->name);
+		h->header_count++;
+		is = was && was->born ? hook_file_get(h, header_file(hd->name, file)) : NULL;
+		if (is)
+			is->born = was->born;
+	}
+}

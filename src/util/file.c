@@ -58,7 +58,6 @@ static int write_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
-/* The text as a new file that is on disk when this returns. */
 static int write_new(int dir, const char *name, const char *text, size_t len)
 {
 	int error, fd = openat(dir, name, OPEN_CREATED, 0600);
@@ -73,12 +72,16 @@ static int write_new(int dir, const char *name, const char *text, size_t len)
 	return error;
 }
 
+int file_make(int dir, const char *name, const char *text, size_t len)
+{
+	(void)unlinkat(dir, name, 0); /* of a try that failed; there is none, mostly */
+	return write_new(dir, name, text, len);
+}
+
 int file_replace(int dir, const char *name, const char *temporary, const char *text, size_t len)
 {
-	int error;
+	int error = file_make(dir, temporary, text, len);
 
-	(void)unlinkat(dir, temporary, 0); /* of a try that failed; there is none, mostly */
-	error = write_new(dir, temporary, text, len);
 	if (!error)
 		error = failed(renameat(dir, temporary, dir, name));
 	if (error) {

@@ -15,6 +15,8 @@ struct stat;
 /* The file's bytes, at most `size`: their number, and the file's attributes. -ENOENT, -ELOOP a
  * symbolic link, -EISDIR, -EINVAL anything else that is no regular file. */
 ssize_t file_read(int dir, const char *name, char *text, size_t size, struct stat *st);
+/* The text as a new file that is on disk when this returns, but for its name; what had that goes. */
+int file_make(int dir, const char *name, const char *text, size_t len);
 /*
  * Puts a file in the place of `name`, which may not be there yet: written as `temporary`, synced,
  * renamed, and the directory synced. After a crash it is the old or the new one, whole, and
