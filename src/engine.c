@@ -178,8 +178,10 @@ static int64_t next_wake(const struct engine *e)
 {
 	int64_t wake = deliver_wake(e);
 	wake = earlier(wake, pipes_wake(e));
-	if (!e->stopping)
+	if (!e->stopping) {
 		wake = earlier(wake, config_wake(e));
+		wake = earlier(wake, dropped_wake(e));
+	}
 	if (e->expire_due_ms)
 		wake = earlier(wake, e->expire_due_ms);
 	if (e->stopping)
@@ -236,6 +238,7 @@ static int turn(struct engine *e)
 	clock_take(e);
 	pipes_resume(e);
 	config_turn(e);
+	dropped_turn(e);
 	deliver_record(e);
 	housekeep(e);
 	(void)engine_commit(e); /* who waits for it has been told; the rest is tried again */
@@ -370,6 +373,8 @@ int engine_new(const struct options *o, struct err *err, struct engine **out)
 		r = hooks_load(e, err);
 	if (!r)
 		r = pipes_open(e, err);
+	if (!r)
+		r = dropped_open(e, err);
 	if (r) {
 		engine_free(e);
 		return r;
@@ -411,6 +416,7 @@ void engine_free(struct engine *e)
 	tests_forget(e);
 	free((char *)e->tree.pipe_path);
 	pipes_free(e);
+	dropped_close(e);
 	journal_close(e->log);
 	journal_close(e->rejected);
 	queue_free(e->queue);

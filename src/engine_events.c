@@ -115,6 +115,18 @@ static int store_hits(
 	return r;
 }
 
+int line_check(struct engine *e, const char *line, size_t len, struct err *err)
+{
+	const char *start = line;
+	struct event ev;
+	if (!text_trim(&start, len))
+		return 0;
+	int r = event_parse(&ev, &e->options->types, line, len, err);
+	if (!r)
+		event_release(&ev);
+	return r;
+}
+
 int line_take(
 	struct engine *e, const char *line, size_t len, uint32_t uid, bool *bad, struct err *err)
 {

@@ -175,7 +175,8 @@ struct engine {
 	int64_t refill_due_ms;               /* reading the queue failed: not before */
 	struct pipe_intake pipes[PIPES_MAX]; /* events.fifo first */
 	unsigned pipe_count;
-	int peek[2]; /* a pipe of our own, empty between two looks into another; -1 */
+	struct dropped *dropped; /* NULL: there is no spool */
+	int peek[2];             /* a pipe of our own, empty between two looks into another; -1 */
 
 	struct listing listing;
 	struct test_run *tests;
@@ -220,6 +221,8 @@ int events_end(void *ctx, struct framing *f, struct who who);
  */
 int line_take(
 	struct engine *e, const char *line, size_t len, uint32_t uid, bool *bad, struct err *err);
+int line_check(
+	struct engine *e, const char *line, size_t len, struct err *err); /* no more than that */
 int line_too_long(struct err *err);
 int backlog_full(struct engine *e, size_t len, struct err *err); /* 0, or -ENOSPC with a sentence */
 
@@ -233,6 +236,13 @@ void pipes_committed(struct engine *e, bool ok);
 void pipes_free(struct engine *e);
 /* When a pipe that was set aside is looked at again; -1. */
 int64_t pipes_wake(const struct engine *e);
+
+/* ---- engine_spool.c: files dropped into a directory */
+
+int dropped_open(struct engine *e, struct err *err);
+void dropped_turn(struct engine *e);
+int64_t dropped_wake(const struct engine *e);
+void dropped_close(struct engine *e);
 
 /* ---- engine_deliver.c: what goes next → request → attempt → verdict → recorded */
 

@@ -74,6 +74,8 @@ static int run(struct options *o, struct err *err)
 	free(o->mountpoint);
 	o->mountpoint = mountpoint;
 	r = startup_outside("fifo", o->fifo, o->mountpoint, err);
+	if (!r)
+		r = startup_outside("spool", o->spool, o->mountpoint, err);
 	if (r)
 		return r;
 	/* The fork comes first: a lock and a database belong to the process that opened them. */

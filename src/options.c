@@ -280,6 +280,16 @@ const struct setting options_table[] = {
 		.example = "http://proxy.example:3128",
 		.summary = "The proxy that all requests go through; deny and allow then judge the "
 			   "proxy's address, and the proxy decides what may be called." },
+	{ .name = "spool",
+		.type = SETTING_TEXT,
+		.offset = offsetof(struct options, spool),
+		.max = PATH_MAX - 1,
+		.def = "",
+		.grammar = "DIR",
+		.example = "/var/spool/webhookfs",
+		.summary =
+			"A directory in which files of event lines are taken as soon as they are "
+			"complete, each once; one with a bad line is moved to DIR/rejected." },
 	{ .name = "fifo",
 		.type = SETTING_TEXT,
 		.offset = offsetof(struct options, fifo),
@@ -396,6 +406,8 @@ static int parse_operands(struct options *o, int argc, char **argv, struct err *
 	if (!o->mountpoint)
 		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
 	int r = make_absolute(&o->fifo);
+	if (!r)
+		r = make_absolute(&o->spool);
 	if (r)
 		return err_set(err, -r, ERR_NO_COLUMN, "no memory");
 	for (size_t len = strlen(o->mountpoint); len > 1 && o->mountpoint[len - 1] == '/';)

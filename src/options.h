@@ -31,6 +31,7 @@ struct options {
 	uint64_t grace_ms;
 	char *cacert; /* NULL: the system's */
 	struct guard guard;
+	char *spool; /* absolute; NULL: none */
 	char *fifo;  /* absolute; NULL: none */
 	char *proxy; /* a url that curl takes; NULL: none */
 };
