@@ -174,7 +174,9 @@ static void show_readme(const struct tree *t, const struct node *n, struct buf *
 		"STATUS is pending, processing (fires started), completed (completed, finished),\n"
 		"failed (failed, finished), cancelled (finished) or cancelled_pending; or one event\n"
 		"name. KEY is request_id, result (JSON), error_message, id (the same id is delivered\n"
-		"once), metadata (a JSON object), time, or an id such as deployment_id.\n"
+		"once), metadata (a JSON object), time, or an id such as deployment_id. Files of such\n"
+		"lines can be dropped into a directory (-o spool=DIR), and hooks put into the state\n"
+		"directory as hooks/NAME.json.\n"
 		"\n"
 		"A header file that only its owner may read (chmod 600) is protected: its value is\n"
 		"never shown again, to anyone. More: man webhookfs, man 5 webhookfs.\n");

@@ -170,7 +170,7 @@ taken_ids() {
     echo nonsense; } | drop large
   eventually 20 rejected large
   [ "$(count accepted)" = 40 ]
-  [ "$(cat "$SPOOL/rejected/large.reason" | cut -c1-8)" = 'line 11:' ]
+  [ "$(cut -c1-8 "$SPOOL/rejected/large.reason")" = 'line 11:' ]
 }
 
 @test 'ten thousand files at once do not hold up others, and all are taken' {
