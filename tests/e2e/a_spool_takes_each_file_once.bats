@@ -165,11 +165,14 @@ taken_ids() {
     drop large
   eventually 20 accepted 40
   eventually 10 is_empty
+  # A long line may begin in any place.
+  { lines 1; printf "deployment/m completed metadata='{\"x\":\"%*s\"}'\n" 1040000 ''; lines 1; } | drop odd
+  eventually 20 accepted 43
   # All of it is looked at before anything is taken.
   { for i in {1..10}; do printf "deployment/m completed metadata='{\"x\":\"%*s\"}'\n" 500000 ''; done
     echo nonsense; } | drop large
   eventually 20 rejected large
-  [ "$(count accepted)" = 40 ]
+  [ "$(count accepted)" = 43 ]
   [ "$(cut -c1-8 "$SPOOL/rejected/large.reason")" = 'line 11:' ]
 }
 

@@ -134,6 +134,7 @@ hook_count() {
   has_error 'broken'
   cp "$HERE/h.json" "$(conf h)"
   [ "$(pending h)" = 1 ]
+  [ "$(ls "$MNT/hooks/h/pending" | wc -l)" = 1 ]
   echo '{' >"$(conf h)"
   stop
   start
@@ -166,6 +167,37 @@ hook_count() {
   done
   [ ! -e "$(conf h).refused" ]
   [ "$(count refused)" = 0 ]
+}
+
+# waits PID: it has asked the mount, and gets no answer.
+waits() {
+  local stat
+  read -r stat <"/proc/$1/stat"
+  [[ $stat == *'(cat) S '* || $stat == *'(tee) S '* ]]
+}
+
+@test 'files come before requests that were made after them, and the one that is written before all others' {
+  mkdir "$MNT/hooks/h"
+  local i reader early writer
+  kill -STOP "$DAEMON"
+  cat "$MNT/README" >/dev/null 3>&- &
+  early=$!
+  eventually 10 waits $early
+  hook_json http://a.example/new >"$(conf new)"
+  for i in {1..500}; do hook_json http://a.example/1 >"$(conf "x$i")"; done
+  hook_json http://a.example/file >"$(conf h)"
+  cat "$MNT/hooks/new/url" >"$HERE/read" 3>&- &
+  reader=$!
+  tee "$MNT/hooks/h/timeout" <<<3s >/dev/null 3>&- &
+  writer=$!
+  eventually 10 waits $reader
+  eventually 10 waits $writer
+  kill -CONT "$DAEMON"
+  wait $early $reader $writer
+  [ "$(cat "$HERE/read")" = http://a.example/new ]
+  [ "$(jq -r '.url, .timeout' "$(conf h)" | xargs)" = 'http://a.example/file 3' ]
+  [ ! -e "$(conf h).refused" ]
+  eventually 10 hook_count 502
 }
 
 @test 'our own writes are no news' {
@@ -259,6 +291,8 @@ put_timeout() {
 @test 'an open header file does not come to mean another header' {
   make_hook h "$NOWHERE" completed 'deployment/*'
   echo one >"$MNT/hooks/h/headers/X-One"
+  stop
+  start # nothing is known of the header but its place
   exec 7>"$MNT/hooks/h/headers/X-One"
   jq '.headers = [{"key": "X-Two", "value": "two", "protected": false}]' "$(conf h)" >"$HERE/next"
   cp "$HERE/next" "$(conf h)"
