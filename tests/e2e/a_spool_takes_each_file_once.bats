@@ -166,13 +166,13 @@ taken_ids() {
   eventually 20 accepted 40
   eventually 10 is_empty
   # A long line may begin in any place.
-  { lines 1; printf "deployment/m completed metadata='{\"x\":\"%*s\"}'\n" 1040000 ''; lines 1; } | drop odd
-  eventually 20 accepted 43
+  { lines 3; printf "deployment/m completed metadata='{\"x\":\"%*s\"}'\n" 1048500 ''; lines 1; } | drop odd
+  eventually 20 accepted 45
   # All of it is looked at before anything is taken.
   { for i in {1..10}; do printf "deployment/m completed metadata='{\"x\":\"%*s\"}'\n" 500000 ''; done
     echo nonsense; } | drop large
   eventually 20 rejected large
-  [ "$(count accepted)" = 43 ]
+  [ "$(count accepted)" = 45 ]
   [ "$(cut -c1-8 "$SPOOL/rejected/large.reason")" = 'line 11:' ]
 }
 
