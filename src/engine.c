@@ -40,6 +40,7 @@
 
 static void counters_save(struct engine *e)
 {
+	log_save(e);
 	if (!memcmp(&e->counters, &e->stored, sizeof(e->counters)))
 		return;
 	/* A failure shows in the commit. */
@@ -59,7 +60,7 @@ static void arrivals_announce(struct engine *e)
 			continue;
 		s->pending++;
 		e->pending++;
-		s->changed_ms = e->now.real_ms;
+		changed_hook(e, s);
 		queue_add(e->queue, a->hook_id, LANE_FRESH, a->id, a->due_ms);
 	}
 	e->arrival_count = 0;
@@ -74,6 +75,8 @@ void engine_undone(struct engine *e, int error)
 	e->arrival_count = 0;
 	deliver_undo(e);
 	pipes_committed(e, false);
+	log_undo(e);
+	changed_mount(e);
 	if (e->fs)
 		fs_answer(e->fs, error);
 	if (!e->commit_failing)
@@ -99,6 +102,8 @@ int engine_commit(struct engine *e)
 	e->commit_failing = e->commit_failing && !changed;
 	e->committed = e->counters;
 	arrivals_announce(e);
+	if (changed)
+		log_committed(e);
 	deliver_conclude(e);
 	pipes_committed(e, true);
 	if (e->fs)
@@ -119,7 +124,7 @@ void engine_refused(struct engine *e, const char *file, struct who who, const ch
 	size_t len, const struct err *err)
 {
 	e->counters.refused++;
-	e->changed_ms = e->now.real_ms;
+	changed_errors(e);
 	refusals_add(&e->refusals, e->now.real_ms, file, who, text, len, err);
 }
 
@@ -244,7 +249,8 @@ static int turn(struct engine *e)
 	(void)engine_commit(e); /* who waits for it has been told; the rest is tried again */
 	if (!e->stopping)
 		deliver_start(e);
-	(void)journal_flush(e->log); /* kept for the next turn */
+	log_flush(e);
+	changes_tell(e);
 	return 0;
 }
 
@@ -293,9 +299,9 @@ static int open_parts(struct engine *e, struct err *err)
 	clock_continue(e);
 	r = confdir_open(o->state_dir, &e->confdir);
 	if (!r)
-		r = journal_open(o->state_dir, "log.jsonl", &e->log);
+		r = log_start(e);
 	if (!r)
-		r = journal_open(o->state_dir, "rejected.jsonl", &e->rejected);
+		r = journal_open(o->state_dir, "rejected.jsonl", 0, &e->rejected);
 	if (r)
 		return err_set(err, -r, ERR_NO_COLUMN, "%s: %s", o->state_dir, strerror(-r));
 	e->registry = registry_new();
@@ -327,7 +333,6 @@ static void wire_tree(struct engine *e)
 		.gid = getgid(),
 		.attributes = &e->attributes,
 		.start_ms = e->now.real_ms,
-		.log_fd = journal_fd(e->log),
 		.backend = { .ctx = e,
 			.hook_make = hook_make,
 			.hook_remove = hook_remove,
@@ -352,7 +357,11 @@ static void wire_tree(struct engine *e)
 			.show_metrics = show_metrics,
 			.show_hook_status = show_hook_status,
 			.show_test = show_test,
-			.changed_ms = changed_ms },
+			.edition = edition_of,
+			.log_generation = log_generation,
+			.log_fd = log_fd,
+			.log_hold = log_hold,
+			.log_release = log_release },
 	};
 }
 
@@ -366,7 +375,7 @@ int engine_new(const struct options *o, struct err *err, struct engine **out)
 	int r = open_parts(e, err);
 	if (!r) {
 		wire_tree(e);
-		e->changed_ms = e->now.real_ms;
+		changed_errors(e);
 		r = attributes_load(e, err);
 	}
 	if (!r)
@@ -411,6 +420,7 @@ void engine_free(struct engine *e)
 		return;
 	client_free(e->client);
 	fs_unmount(e->fs);
+	e->fs = NULL;
 	mountwatch_free(e->mountwatch);
 	deliver_forget(e);
 	tests_forget(e);

@@ -21,10 +21,10 @@
 #define TEMPORARY ".attributes.json.tmp"
 #define OPEN_DIR  (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
-static int judge(const struct attribute *a, struct err *err)
+static int judge(const struct tree *t, const struct attribute *a, struct err *err)
 {
 	struct node n;
-	if (tree_root_file(a->name, &n))
+	if (tree_root_file(t, a->name, &n))
 		return err_set(err, EINVAL, ERR_NO_COLUMN, "%s: there is no such file", a->name);
 	return a->mode == HOOK_MODE_UNSET ? 0 : edit_root_mode(&n, a->mode, err);
 }
@@ -48,7 +48,7 @@ int attributes_load(struct engine *e, struct err *err)
 	if (!r)
 		r = attributes_from_json(text, (size_t)len, &inner, &e->attributes);
 	for (size_t i = 0; i < e->attributes.count && !r; i++)
-		r = judge(&e->attributes.list[i], &inner);
+		r = judge(&e->tree, &e->attributes.list[i], &inner);
 	if (r)
 		return err_set(err, -r, ERR_NO_COLUMN,
 			"%s/" NAME ": %s; mend it, or remove it to have the modes of a new mount",

@@ -146,8 +146,10 @@ static void start_one(struct engine *e, const struct queue_work *w)
 		r = flight_start(e, h, &d);
 		store_delivery_release(&d);
 	}
-	if (!r)
+	if (!r) {
+		changed_hook(e, hook_state_of(e, w->hook_id));
 		return;
+	}
 	queue_done(e->queue, w->id, QUEUE_NEUTRAL, e->now.due_ms);
 	if (r == -ENOENT)
 		return;
@@ -172,6 +174,7 @@ static bool refill(struct engine *e)
 	for (int i = 0; i < n; i++)
 		page[i] = (struct queue_row){ rows[i].id, rows[i].due_ms };
 	queue_fill(e->queue, &w, page, (unsigned)n, e->now.due_ms);
+	changed_mount(e);
 	return true;
 }
 
@@ -434,7 +437,7 @@ static void conclude_one(struct engine *e, struct result *r)
 	queue_done(e->queue, f->id, feedback[r->verdict.feedback], e->now.due_ms);
 	if (!s)
 		return;
-	e->changed_ms = s->changed_ms = e->now.real_ms;
+	changed_hook(e, s);
 	int64_t asked = verdict_retry_after(&r->outcome, e->now.real_ms);
 	if (asked && r->verdict.feedback == FEEDBACK_BAD)
 		queue_pause(e->queue, f->hook_id, e->now.due_ms + asked);

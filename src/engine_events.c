@@ -149,7 +149,7 @@ int line_take(
 		(void)err_set(err, -r, ERR_NO_COLUMN, "cannot save: %s", strerror(-r));
 	} else {
 		e->counters.accepted++;
-		e->changed_ms = e->now.real_ms;
+		changed_mount(e);
 	}
 	free(hits.list);
 	event_release(&ev);
@@ -180,10 +180,12 @@ static ssize_t events_refused(struct engine *e, struct who who, const char *line
 	size_t taken, const struct err *err)
 {
 	/* After a short count the next write starts with this line, fails, and is counted. */
-	if (taken)
+	if (taken) {
+		changed_errors(e);
 		refusals_add(&e->refusals, e->now.real_ms, "events", who, line, len, err);
-	else
+	} else {
 		engine_refused(e, "events", who, line, len, err);
+	}
 	return taken ? (ssize_t)taken : -err->code;
 }
 

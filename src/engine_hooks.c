@@ -42,7 +42,8 @@ static struct hook_state *state_add(struct engine *e, int64_t id)
 	if (!s)
 		abort();
 	s->id = id;
-	s->changed_ms = e->now.real_ms;
+	changed_hook(e, s);
+	changed_test(e, s);
 	HASH_ADD(hh, e->states, id, sizeof(s->id), s);
 	return s;
 }
@@ -50,6 +51,7 @@ static struct hook_state *state_add(struct engine *e, int64_t id)
 static void state_remove(struct engine *e, struct hook_state *s)
 {
 	assert(!s->staged);
+	changes_end(e, s);
 	HASH_DEL(e->states, s);
 	test_report_free(s->test);
 	free(s);
@@ -119,7 +121,6 @@ struct hook_state *hook_enter(struct engine *e, struct hook *h)
 	struct hook_state *s = state_add(e, h->id);
 	registry_add(e->registry, h);
 	index_hook(e, h);
-	e->changed_ms = e->now.real_ms;
 	return s;
 }
 
@@ -127,7 +128,7 @@ void hook_exchange(struct engine *e, struct hook *h)
 {
 	registry_replace(e->registry, h);
 	index_hook(e, h);
-	hook_state_of(e, h->id)->changed_ms = e->now.real_ms;
+	changed_hook(e, hook_state_of(e, h->id));
 }
 
 void hook_leave(struct engine *e, int64_t id)
@@ -138,7 +139,7 @@ void hook_leave(struct engine *e, int64_t id)
 	e->pending -= (int64_t)s->pending;
 	state_remove(e, s);
 	registry_remove(e->registry, id);
-	e->changed_ms = e->now.real_ms;
+	changed_mount(e);
 }
 
 /* ---- changes */
@@ -302,6 +303,6 @@ int hook_rename(void *ctx, int64_t id, const char *name, struct err *err)
 	(void)store_hook_renamed(e->store, id); /* or the next start says it */
 	clone->mtime_ms = e->now.real_ms;
 	registry_replace(e->registry, clone);
-	e->changed_ms = e->now.real_ms;
+	changed_mount(e);
 	return 0;
 }

@@ -56,8 +56,10 @@ struct hook_state {
 	struct hook_counts next;
 	bool staged;
 	struct hook_state *next_staged;
-	int64_t changed_ms;
 	struct test_report *test; /* NULL: never tested */
+	struct edition edition, test_edition;
+	unsigned changed; /* bits of topics; told at the turn's end */
+	struct hook_state *changed_prev, *changed_next;
 	UT_hash_handle hh;
 };
 
@@ -165,7 +167,11 @@ struct engine {
 	struct counters stored;    /* what the store has */
 	struct hook_state *staged; /* hooks whose counts are in the open transaction */
 	struct refusals refusals;
-	int64_t changed_ms;
+	struct edition edition, errors_edition;
+	unsigned changed; /* of the mount, as a hook's */
+	struct hook_state *changed_hooks;
+	int64_t log_saved; /* the generation that the store has */
+	bool log_unwritten, log_unrotated;
 
 	struct arrival *arrivals;
 	size_t arrival_count, arrival_cap;
@@ -313,6 +319,28 @@ void test_ended(struct engine *e, struct outcome *o); /* takes the outcome's bod
 void test_report_free(struct test_report *r);
 void tests_forget(struct engine *e); /* at the end: nobody waits any more */
 
+/* ---- engine_changes.c: call these where something is changed that a file shows */
+
+void changed_mount(struct engine *e);
+void changed_errors(struct engine *e);                     /* and the mount, which counts them */
+void changed_hook(struct engine *e, struct hook_state *s); /* and the mount */
+void changed_test(struct engine *e, struct hook_state *s);
+void changes_tell(struct engine *e); /* wakes who waits; the turn's last step */
+void changes_end(struct engine *e, struct hook_state *s); /* the hook goes */
+int edition_of(void *ctx, enum topic topic, int64_t id, struct edition *out);
+
+/* ---- engine_log.c */
+
+int log_start(struct engine *e);
+void log_save(struct engine *e);      /* into the open transaction */
+void log_undo(struct engine *e);      /* it was not committed */
+void log_committed(struct engine *e); /* rotates, if it is time */
+void log_flush(struct engine *e);     /* the turn's lines */
+int64_t log_generation(void *ctx);
+int log_fd(void *ctx, int64_t generation);
+int log_hold(void *ctx, int64_t generation);
+void log_release(void *ctx, int64_t generation);
+
 /* ---- engine_show.c */
 
 void show_status(void *ctx, struct buf *out);
@@ -320,7 +348,6 @@ void show_errors(void *ctx, struct buf *out);
 void show_destinations(void *ctx, struct buf *out);
 void show_hook_status(void *ctx, int64_t hook_id, struct buf *out);
 void show_test(void *ctx, int64_t hook_id, struct buf *out);
-int64_t changed_ms(void *ctx, int64_t hook_id);
 
 /* ---- engine_metrics.c */
 

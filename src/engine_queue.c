@@ -184,7 +184,7 @@ static void now_pending(struct engine *e, int64_t hook_id, enum queue_lane lane,
 	struct hook_state *s = hook_state_of(e, hook_id);
 	s->pending++;
 	e->pending++;
-	e->changed_ms = s->changed_ms = e->now.real_ms;
+	changed_hook(e, s);
 	queue_add(e->queue, hook_id, lane, id, e->now.due_ms);
 }
 
@@ -237,14 +237,13 @@ int file_drop(void *ctx, int64_t id, struct err *err)
 	r = answer(e, r, "remove", err);
 	if (r)
 		return r;
-	e->changed_ms = e->now.real_ms;
+	struct hook_state *s = hook_state_of(e, d.hook_id);
+	changed_hook(e, s);
 	if (was != STORE_PENDING)
 		return 0;
 	const struct hook *h = registry_by_id(e->registry, d.hook_id);
-	struct hook_state *s = hook_state_of(e, d.hook_id);
 	s->pending--;
 	e->pending--;
-	s->changed_ms = e->now.real_ms;
 	/* One under way may still arrive; its outcome finds no row and is passed over. */
 	queue_cancel(e->queue, id);
 	if (h->ordered) /* it may have been the head; for all others that would be work for nothing */

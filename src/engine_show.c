@@ -183,9 +183,3 @@ void show_test(void *ctx, int64_t hook_id, struct buf *out)
 	else
 		show_outcome(&s->test->outcome, out);
 }
-
-int64_t changed_ms(void *ctx, int64_t hook_id)
-{
-	struct engine *e = ctx;
-	return hook_id ? hook_state_of(e, hook_id)->changed_ms : e->changed_ms;
-}

@@ -101,7 +101,7 @@ static struct test_report *report_start(struct engine *e, int64_t hook_id)
 		abort();
 	outcome_release(&s->test->outcome);
 	*s->test = (struct test_report){ .time_ms = e->now.real_ms, .running = true };
-	s->changed_ms = e->now.real_ms;
+	changed_test(e, s);
 	return s->test;
 }
 
@@ -219,7 +219,7 @@ void test_ended(struct engine *e, struct outcome *o)
 		outcome_release(&s->test->outcome);
 		s->test->running = false;
 		s->test->outcome = *o;
-		s->changed_ms = e->now.real_ms;
+		changed_test(e, s);
 	} else {
 		outcome_release(o);
 	}

@@ -300,6 +300,23 @@ const struct setting options_table[] = {
 		.summary =
 			"One more named pipe that takes the lines of events; made, for the owner "
 			"alone, where it is missing, and then removed at the end." },
+	{ .name = "log_size",
+		.type = SETTING_SIZE,
+		.offset = offsetof(struct options, log_size),
+		.max = 1ULL << 50,
+		.def = "64M",
+		.grammar = "SIZE",
+		.example = "16M",
+		.summary = "How large the log grows before a new one begins; 0 is without limit." },
+	{ .name = "log_keep",
+		.type = SETTING_UINT,
+		.offset = offsetof(struct options, log_keep),
+		.max = 100,
+		.def = "1",
+		.grammar = "NUMBER",
+		.example = "5",
+		.summary =
+			"How many old logs stay in the state directory, as log.jsonl.1 and so on." },
 };
 const size_t options_count = sizeof(options_table) / sizeof(*options_table);
 

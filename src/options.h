@@ -33,6 +33,8 @@ struct options {
 	struct guard guard;
 	char *spool; /* absolute; NULL: none */
 	char *fifo;  /* absolute; NULL: none */
+	uint64_t log_size; /* bytes; 0: never rotated */
+	uint64_t log_keep;
 	char *proxy; /* a url that curl takes; NULL: none */
 };
 

@@ -8,12 +8,13 @@
  *
  * Errors: 0 or -errno, with a sentence in err for the person who mounts.
  */
+#include "fs/tree.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 struct err;
 struct fs;
-struct tree;
 
 /* `options` is a comma-separated list for libfuse and the kernel, "" for none; default_permissions is
  * always on. `tree` outlives the mount. */
@@ -25,6 +26,8 @@ int fs_receive(struct fs *fs, unsigned limit);
 /* Answers all writers that were held for a commit: with success, or all with this negative errno. */
 void fs_answer(struct fs *fs, int error);
 void fs_test_done(struct fs *fs, uint64_t token, int error);
+/* The files that show this may show something else now: wakes who polls them. Behind the commit. */
+void fs_changed(struct fs *fs, enum topic topic, int64_t id);
 /* Somebody else has unmounted it: what is at the mount point now is not ours to unmount. */
 void fs_gone(struct fs *fs);
 /* Unmounts (if somebody else has not) and frees; requests still held fail with ESHUTDOWN. */

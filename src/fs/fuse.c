@@ -157,6 +157,7 @@ static const struct fuse_lowlevel_ops ops = {
 	.flush = op_flush,
 	.release = op_release,
 	.fsync = op_fsync,
+	.poll = op_poll,
 	.readdir = op_readdir,
 	.create = op_create,
 };

@@ -136,6 +136,7 @@ void close_handle(struct fs *fs, struct handle *h)
 	DL_DELETE(fs->handles, h);
 	fs->handle_count--;
 	fs->handle_bytes -= h->counted;
+	poll_forget(fs, h);
 	handle_close(h, fs->tree);
 }
 
@@ -201,6 +202,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		size = fs->scratch_size;
 	const char *data = NULL;
 	ssize_t n = handle_read(handle_of(fi), fs->tree, size, off, fs->scratch, &data);
+	count_handle(fs, handle_of(fi));
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else

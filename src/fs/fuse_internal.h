@@ -4,12 +4,14 @@
  * and answers. Not for anybody else.
  *
  * fuse.c is the mount itself, fuse_files.c what is looked at, opened, read and written,
- * fuse_names.c what is made, removed, renamed and given other attributes.
+ * fuse_poll.c what is waited for, fuse_names.c what is made, removed, renamed and given other
+ * attributes.
  */
 #include "fs/fs.h"
 #include "fs/handle.h"
 #include "fs/hidden.h"
 #include "fs/tree.h"
+#include "fs/watch.h"
 #include "util/buf.h"
 #include "util/err.h"
 
@@ -38,8 +40,9 @@ struct fs {
 	struct handle *handles; /* all open files; their number, and the bytes they take: */
 	unsigned handle_count;
 	size_t handle_bytes;
-	bool gone;     /* somebody else has unmounted it */
-	char *scratch; /* log reads */
+	struct watch watch; /* those that are polled */
+	bool gone;          /* somebody else has unmounted it */
+	char *scratch;      /* log reads */
 	size_t scratch_size;
 };
 
@@ -73,6 +76,7 @@ void hold(struct held **list, fuse_req_t req, struct handle *handle, size_t size
 	uint64_t token);
 void held_answer(struct held *h, int error);
 void close_handle(struct fs *fs, struct handle *h);
+void poll_forget(struct fs *fs, struct handle *h);
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
@@ -85,6 +89,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph);
 
 void op_setattr(
 	fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi);

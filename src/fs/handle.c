@@ -6,12 +6,57 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* A snapshot beyond this is not compared with the next: that it may differ is enough. */
+#define COMPARED_MAX 65536
 
 static bool reads(int flags)
 {
 	return (flags & O_ACCMODE) != O_WRONLY;
+}
+
+/* What is shown, and which edition of it that is. False: what it is of has gone, the old stays. */
+static bool show(struct handle *h, const struct tree *t, struct buf *out, uint64_t *edition)
+{
+	struct node n;
+	struct edition ed;
+	if (tree_node(t, h->ino, &n) ||
+		t->backend.edition(t->backend.ctx, h->topic, h->topic_id, &ed))
+		return false;
+	buf_reset(out);
+	tree_show(t, &n, out);
+	*edition = ed.number;
+	return true;
+}
+
+static void handle_free(struct handle *h)
+{
+	framing_release(&h->framing);
+	edit_release(&h->edit);
+	buf_release(&h->shown);
+	free(h);
+}
+
+static int open_shown(struct handle *h, const struct tree *t, const struct node *n)
+{
+	if (n->row)
+		h->topic = n->row->topic;
+	if (h->nature == FILE_LOG) {
+		h->topic_id = n->generation;
+		h->log_fd = t->backend.log_hold(t->backend.ctx, n->generation);
+		return h->log_fd < 0 ? h->log_fd : 0;
+	}
+	h->topic_id = n->hook ? n->hook->id : 0;
+	if (h->topic)
+		(void)show(h, t, &h->shown, &h->edition); /* the node is there */
+	else if (h->nature == FILE_PLAIN)
+		tree_show(t, n, &h->shown);
+	return 0;
 }
 
 int handle_open(const struct tree *t, const struct node *n, int flags, bool made, struct who who,
@@ -47,10 +92,12 @@ int handle_open(const struct tree *t, const struct node *n, int flags, bool made
 	if (n->setting && (flags & O_ACCMODE) == O_RDWR)
 		h->edit.generated = &h->shown;
 	framing_init(&h->framing, EVENT_LINE_MAX);
-	if (reads(flags) && nature == FILE_PLAIN)
-		tree_show(t, n, &h->shown);
-	*out = h;
-	return 0;
+	int r = reads(flags) ? open_shown(h, t, n) : 0;
+	if (r)
+		handle_free(h);
+	else
+		*out = h;
+	return r;
 }
 
 void handle_close(struct handle *h, const struct tree *t)
@@ -58,10 +105,70 @@ void handle_close(struct handle *h, const struct tree *t)
 	/* Nobody hears of an error here; the backend has put it into `errors`. */
 	if (h->nature == FILE_EVENTS)
 		(void)t->backend.events_end(t->backend.ctx, &h->framing, h->who);
-	framing_release(&h->framing);
-	edit_release(&h->edit);
-	buf_release(&h->shown);
-	free(h);
+	if (h->nature == FILE_LOG)
+		t->backend.log_release(t->backend.ctx, h->topic_id);
+	handle_free(h);
+}
+
+/* ---- watching */
+
+static unsigned poll_log(const struct handle *h, const struct tree *t)
+{
+	struct stat st;
+	if (!fstat(h->log_fd, &st) && (uint64_t)st.st_size > h->log_end)
+		return POLLIN | POLLRDNORM;
+	return t->backend.log_generation(t->backend.ctx) == h->topic_id ? 0 : POLLHUP;
+}
+
+/* Topics change more often than what one file shows of them: who waits is told of the file. */
+static unsigned poll_shown(struct handle *h, const struct tree *t)
+{
+	const unsigned ready = POLLIN | POLLRDNORM | POLLPRI;
+	struct edition ed;
+	struct buf now = BUF_SECRET(SHOWN_MAX);
+	if (t->backend.edition(t->backend.ctx, h->topic, h->topic_id, &ed))
+		return ready | POLLHUP;
+	if (!h->seen)
+		return ready;
+	if (ed.number == h->edition)
+		return 0;
+	if (h->shown.len > COMPARED_MAX || !show(h, t, &now, &ed.number))
+		return ready;
+	bool same = now.len == h->shown.len && !memcmp(buf_str(&now), buf_str(&h->shown), now.len);
+	buf_release(&now);
+	if (!same)
+		return ready;
+	h->edition = ed.number;
+	return 0;
+}
+
+unsigned handle_poll(struct handle *h, const struct tree *t)
+{
+	const unsigned writable = POLLOUT | POLLWRNORM;
+	h->polled = true;
+	if (!h->topic)
+		return POLLIN | POLLRDNORM | writable;
+	if (h->nature == FILE_LOG)
+		return poll_log(h, t);
+	return poll_shown(h, t) | (h->tests ? writable : 0);
+}
+
+/* ---- reading and writing */
+
+static ssize_t read_log(struct handle *h, size_t size, off_t offset, char *scratch)
+{
+	ssize_t n = pread(h->log_fd, scratch, size, offset);
+	if (n < 0)
+		return -errno;
+	h->log_end = (uint64_t)offset + (uint64_t)n;
+	return n;
+}
+
+static void read_from_start(struct handle *h, const struct tree *t)
+{
+	if (h->polled)
+		(void)show(h, t, &h->shown, &h->edition);
+	h->seen = true;
 }
 
 size_t handle_size(const struct handle *h)
@@ -74,10 +181,11 @@ ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t o
 	char *scratch, const char **data)
 {
 	if (h->nature == FILE_LOG) {
-		ssize_t n = pread(t->log_fd, scratch, size, offset);
 		*data = scratch;
-		return n < 0 ? -errno : n;
+		return read_log(h, size, offset, scratch);
 	}
+	if (h->topic && offset == 0)
+		read_from_start(h, t);
 	/* A secret that was generated stands behind what was written for it, or at the start. */
 	if (h->shown_at && (uint64_t)offset >= h->shown_at)
 		offset -= (off_t)h->shown_at;

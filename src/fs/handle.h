@@ -2,11 +2,15 @@
 /*
  * handle: one open file: the snapshot it reads, the text or the stream it writes.
  *
+ * The snapshot is made at open, so that tools which read twice see the same twice. One that has been
+ * polled is read by somebody who waits for news: from then on each read at offset 0 makes a new one.
+ *
  * Knows the tree and its backend, not FUSE. A write may have to be answered later: struct answer
  * says when.
  */
 #include "fs/edit.h"
 #include "fs/tree.h"
+#include "fs/watch.h"
 #include "intake/framing.h"
 
 #include <stdbool.h>
@@ -37,6 +41,13 @@ struct handle {
 	struct handle *prev, *next; /* of the mount's open ones (utlist) */
 	size_t counted;             /* what of its memory is in the mount's sum */
 	struct buf shown;           /* what reads see: the file as it was at open */
+	enum topic topic;           /* what it shows, if that changes by itself */
+	int64_t topic_id;           /* whose; the log's generation */
+	uint64_t edition;           /* of `shown` */
+	bool polled, seen;          /* somebody waits for news; somebody has read */
+	struct waiter waiter;
+	int log_fd;
+	uint64_t log_end; /* where the last read of the log ended */
 	struct edit edit;
 	struct framing framing;
 };
@@ -49,6 +60,11 @@ void handle_close(struct handle *h, const struct tree *t);
 /* Bytes of memory that it takes. */
 size_t handle_size(const struct handle *h);
 
+/* What poll(2) is told. Snapshots: POLLIN | POLLPRI as long as something else would be shown than was
+ * last read from the start; the log: POLLIN as long as there is more behind the last read, and
+ * POLLHUP at the end of one that has been rotated away. What never changes by itself is always
+ * ready; what is gone has POLLHUP. */
+unsigned handle_poll(struct handle *h, const struct tree *t);
 /* Bytes for `offset`; *data is valid until the next call. For the log, read into `scratch`. */
 ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t offset,
 	char *scratch, const char **data);

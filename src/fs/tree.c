@@ -29,11 +29,36 @@ static struct node node_root(void)
 	return (struct node){ .kind = NODE_ROOT, .ino = TREE_ROOT_INO };
 }
 
-static struct node node_root_file(size_t slot)
+static struct node node_log(size_t slot, int64_t generation)
 {
+	return (struct node){ .kind = NODE_ROOT_FILE,
+		.ino = ino_make(generation, NODE_ROOT_FILE, slot),
+		.row = &files_root[slot],
+		.generation = generation };
+}
+
+static struct node node_root_file(const struct tree *t, size_t slot)
+{
+	if (files_root[slot].nature == FILE_LOG)
+		return node_log(slot, t->backend.log_generation(t->backend.ctx));
 	return (struct node){ .kind = NODE_ROOT_FILE,
 		.ino = ino_make(0, NODE_ROOT_FILE, slot),
 		.row = &files_root[slot] };
+}
+
+static int root_file_by_ino(const struct tree *t, int64_t id, size_t slot, struct node *out)
+{
+	if (slot < files_root_count && files_root[slot].nature == FILE_LOG) {
+		int fd = t->backend.log_fd(t->backend.ctx, id);
+		if (fd < 0)
+			return fd;
+		*out = node_log(slot, id);
+		return 0;
+	}
+	if (id || slot >= files_root_count)
+		return -ENOENT;
+	*out = node_root_file(t, slot);
+	return 0;
 }
 
 static struct node node_hook(struct hook *h)
@@ -129,10 +154,8 @@ int tree_node(const struct tree *t, uint64_t ino, struct node *out)
 	}
 	enum node_kind kind = ino >> KIND_SHIFT & SLOT_MASK;
 	size_t slot = ino & SLOT_MASK;
-	if (kind == NODE_ROOT_FILE && ino >> ID_SHIFT == 0 && slot < files_root_count) {
-		*out = node_root_file(slot);
-		return 0;
-	}
+	if (kind == NODE_ROOT_FILE)
+		return root_file_by_ino(t, (int64_t)(ino >> ID_SHIFT), slot, out);
 	if (kind == NODE_DELIVERY)
 		return tree_delivery(t, (int64_t)(ino >> ID_SHIFT), out);
 	struct hook *h = registry_by_id(t->registry, (int64_t)(ino >> ID_SHIFT));
@@ -236,19 +259,19 @@ static int lookup_in_hook(const struct node *dir, const char *name, struct node 
 	return r;
 }
 
-static int lookup_in_root(const char *name, struct node *out)
+static int lookup_in_root(const struct tree *t, const char *name, struct node *out)
 {
 	size_t slot;
 	int r = lookup_row(files_root, files_root_count, name, &slot);
 	if (!r)
-		*out = node_root_file(slot);
+		*out = node_root_file(t, slot);
 	return r;
 }
 
-int tree_root_file(const char *name, struct node *out)
+int tree_root_file(const struct tree *t, const char *name, struct node *out)
 {
 	if (strcmp(name, ATTRIBUTES_ROOT))
-		return lookup_in_root(name, out);
+		return lookup_in_root(t, name, out);
 	*out = node_root();
 	return 0;
 }
@@ -256,7 +279,7 @@ int tree_root_file(const char *name, struct node *out)
 int tree_lookup(const struct tree *t, const struct node *dir, const char *name, struct node *out)
 {
 	if (dir->kind == NODE_ROOT)
-		return lookup_in_root(name, out);
+		return lookup_in_root(t, name, out);
 	if (tree_is_hooks(dir)) {
 		struct hook *h = registry_by_name(t->registry, name);
 		if (!h)
@@ -307,7 +330,7 @@ int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, st
 		!setting_in(&hook_settings[slot], settings))
 		slot++;
 	if (dir->kind == NODE_ROOT && slot < files_root_count) {
-		*out = node_root_file(slot);
+		*out = node_root_file(t, slot);
 	} else if (settings && slot < hook_settings_count) {
 		*out = node_setting(dir->hook, slot);
 	} else if (dir->kind == NODE_HOOK && slot < hook_settings_count + files_hook_count) {
@@ -467,7 +490,7 @@ static void stat_hook_file(const struct node *n, struct stat *st, int64_t *mtime
 		st->st_uid = n->hook->uid;
 	if (n->hook->gid != HOOK_OWNER_UNSET)
 		st->st_gid = n->hook->gid;
-	bool whole = n->kind == NODE_HOOK || (n->row && !n->row->live);
+	bool whole = n->kind == NODE_HOOK || (n->row && !n->row->topic);
 	*mtime_ms = whole ? n->hook->mtime_ms : n->hook->made_ms;
 	bool delivery = n->kind == NODE_DELIVERY;
 	if (delivery)
@@ -485,12 +508,18 @@ static void stat_hook_file(const struct node *n, struct stat *st, int64_t *mtime
 		*mtime_ms = f->mtime_ms;
 }
 
+/* The log's own size and time. */
+static void stat_log(const struct tree *t, const struct node *n, struct stat *st)
+{
+	struct stat log;
+	if (fstat(t->backend.log_fd(t->backend.ctx, n->generation), &log))
+		return;
+	st->st_size = log.st_size;
+	st->st_mtim = log.st_mtim;
+}
+
 static off_t shown_size(const struct tree *t, const struct node *n)
 {
-	if (n->row && n->row->nature == FILE_LOG) {
-		struct stat st;
-		return fstat(t->log_fd, &st) == 0 ? st.st_size : 0;
-	}
 	struct buf b = BUF_SECRET(SHOWN_MAX);
 	tree_show(t, n, &b);
 	off_t size = (off_t)b.len;
@@ -514,14 +543,20 @@ void tree_stat(const struct tree *t, const struct node *n, struct stat *st)
 		stat_hook_file(n, st, &mtime_ms);
 	else
 		stat_root_file(t, n, st);
-	if (n->row && n->row->live)
-		mtime_ms = t->backend.changed_ms(t->backend.ctx, n->hook ? n->hook->id : 0);
-	if (S_ISREG(st->st_mode))
+	if (n->row && n->row->topic && n->row->nature != FILE_LOG) {
+		struct edition ed;
+		if (!t->backend.edition(
+			    t->backend.ctx, n->row->topic, n->hook ? n->hook->id : 0, &ed))
+			mtime_ms = ed.ms;
+	}
+	int64_t ms = (mtime_ms % 1000 + 1000) % 1000; /* also before 1970 */
+	st->st_mtim = (struct timespec){ (mtime_ms - ms) / 1000, ms * 1000000 };
+	if (n->row && n->row->nature == FILE_LOG)
+		stat_log(t, n, st);
+	else if (S_ISREG(st->st_mode))
 		st->st_size = shown_size(t, n);
 	else if (S_ISLNK(st->st_mode))
 		st->st_size = (off_t)strlen(t->pipe_path);
 	st->st_blocks = (st->st_size + 511) / 512;
-	int64_t ms = (mtime_ms % 1000 + 1000) % 1000; /* also before 1970 */
-	st->st_mtim = (struct timespec){ (mtime_ms - ms) / 1000, ms * 1000000 };
 	st->st_atim = st->st_ctim = st->st_mtim;
 }

@@ -16,7 +16,8 @@
  *                 └── TIME-ID.json                 NODE_DELIVERY
  *
  * An inode number is computed, hook or delivery id << 16 | kind << 8 | slot, so it needs no table, is
- * stable over restarts, and a number from yesterday either means the same thing or nothing.
+ * stable over restarts, and a number from yesterday either means the same thing or nothing. The log's
+ * id is its generation: a rotated one is another file.
  *
  * The face knows hooks only through the registry and changes them only through the backend, whose
  * functions main hands over: fs/ includes neither engine nor store nor http.
@@ -47,6 +48,20 @@ struct delivery_entry {
 };
 
 typedef int hook_change_fn(struct hook *clone, void *arg, struct err *err);
+
+/* What changes by itself; files show it, and pollers are woken when it does. */
+enum topic {
+	TOPIC_NONE,
+	TOPIC_STATE,  /* state and counters: of the hook with the id, of the mount with id 0 */
+	TOPIC_TEST,   /* the hook's last test */
+	TOPIC_ERRORS, /* what was refused */
+	TOPIC_LOG,    /* the log of the generation that is the id */
+};
+
+struct edition {
+	uint64_t number; /* another one, and something else may be shown */
+	int64_t ms;      /* since when */
+};
 
 /* What the face asks of the engine. All return 0 or -errno and fill err for the user. */
 struct backend {
@@ -90,8 +105,13 @@ struct backend {
 	void (*show_hook_status)(void *ctx, int64_t hook_id, struct buf *out);
 	void (*show_test)(void *ctx, int64_t hook_id, struct buf *out);
 	int64_t (*now_ms)(void *ctx); /* real time of this turn */
-	/* When what is shown of the hook's state last changed; of the mount's with id 0. */
-	int64_t (*changed_ms)(void *ctx, int64_t hook_id);
+	/* Of what is shown of the topic; -ENOENT: there is no such hook. Not for the log. */
+	int (*edition)(void *ctx, enum topic topic, int64_t id, struct edition *out);
+	/* The log has generations. The fd of the one in use, or of one that is held; -ESTALE. */
+	int64_t (*log_generation)(void *ctx);
+	int (*log_fd)(void *ctx, int64_t generation);
+	int (*log_hold)(void *ctx, int64_t generation); /* likewise; it stays until it is let go */
+	void (*log_release)(void *ctx, int64_t generation);
 };
 
 /* How a file behaves that is neither a setting nor simply shown. */
@@ -109,7 +129,7 @@ struct file_row {
 	const char *name;
 	mode_t mode; /* permission bits */
 	enum file_nature nature;
-	bool live;                 /* changes by itself: its mtime is the state's */
+	enum topic topic;          /* what it shows, if that changes by itself */
 	bool tests;                /* a write starts a test and is answered with its outcome */
 	bool config;               /* config.json: a write replaces the hook's content */
 	enum delivery_state state; /* FILE_QUEUE: of those in it */
@@ -131,7 +151,6 @@ struct tree {
 	const struct attributes *attributes; /* of what is no hook's */
 	int64_t start_ms;                    /* mtime of what never changes */
 	const char *pipe_path; /* events.fifo is a symbolic link to it; NULL: a pipe in the mount */
-	int log_fd;
 };
 
 enum node_kind {
@@ -154,6 +173,7 @@ struct node {
 	const struct setting *setting;  /* NODE_SETTING */
 	const struct file_row *row;     /* NODE_ROOT_FILE, NODE_HOOK_FILE */
 	struct header *header;          /* NODE_HEADER */
+	int64_t generation;             /* of the log */
 	struct delivery_entry delivery; /* NODE_DELIVERY */
 	char name[DELIVERY_NAME_MAX];   /* likewise: "20261123T102400.123Z-00000042.json" */
 };
@@ -162,13 +182,14 @@ struct node {
 /* Bytes that one file may show; metrics.prom has some 500 a hook. */
 #define SHOWN_MAX ((size_t)256 << 20)
 
-int tree_node(const struct tree *t, uint64_t ino, struct node *out);   /* -ENOENT */
+/* -ENOENT, -ESTALE: a log that has been rotated away. */
+int tree_node(const struct tree *t, uint64_t ino, struct node *out);
 int tree_delivery(const struct tree *t, int64_t id, struct node *out); /* -ENOENT */
 int tree_lookup(const struct tree *t, const struct node *dir, const char *name, struct node *out);
 /* The entry behind `cookie` (0: the first); its own cookie goes to *cookie. 0, or -ENOENT at the end. */
 int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, struct node *out);
 /* What lies in the root, by its name; the root itself is ATTRIBUTES_ROOT. -ENOENT. */
-int tree_root_file(const char *name, struct node *out);
+int tree_root_file(const struct tree *t, const char *name, struct node *out);
 bool tree_is_dir(const struct node *n);
 bool tree_is_hooks(const struct node *n);    /* the directory hooks/ */
 bool tree_is_headers(const struct node *n);  /* a directory headers/ */

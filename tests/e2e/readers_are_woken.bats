@@ -1,0 +1,265 @@
+#!/usr/bin/env bats
+# poll, select and epoll on what changes by itself: who waits is woken by news, and by nothing else.
+
+load ../lib/common
+load ../lib/flow
+
+setup() {
+  prepare
+  start "$@"
+  WAITERS=()
+}
+
+teardown() {
+  local pid
+  for pid in "${WAITERS[@]}"; do
+    ! alive "$pid" || kill "$pid"
+    wait "$pid" || : # by our signal
+  done
+  finish
+}
+
+# wait_for FILE [HOW] [ROUNDS] [COPIES]: in the background; what it says is in $HERE/waiter.N, N from 0.
+wait_for() {
+  local said=$HERE/waiter.${#WAITERS[@]}
+  "$BATS_TEST_DIRNAME/../lib/waits.py" "${2:-poll}" "${3:-1}" "$MNT/$1" "${4:-1}" >"$said" 2>&1 3>&- &
+  WAITERS+=($!)
+  eventually 20 grep -qx waits "$said" || fail "$(cat "$said")"
+}
+
+# woken N WORDS: the Nth waiter has been, and by this.
+woken() {
+  wait "${WAITERS[$1]}" || fail "waiter $1: $(cat "$HERE/waiter.$1")" || return
+  [ "$(sed -n 2p "$HERE/waiter.$1")" = "$2" ] || fail "waiter $1: $(cat "$HERE/waiter.$1")"
+}
+
+# still_waiting N
+still_waiting() {
+  alive "${WAITERS[$1]}" && [ "$(cat "$HERE/waiter.$1")" = waits ] ||
+    fail "waiter $1: $(cat "$HERE/waiter.$1")"
+}
+
+# last_seen N: the last line that it read.
+last_seen() {
+  tail -n 1 "$HERE/waiter.$1"
+}
+
+hook() {
+  make_hook "$1" "$SINK_URL/$1" completed "deployment/$1"
+}
+
+event() {
+  echo "deployment/$1 completed" >"$MNT/events"
+}
+
+@test 'a delivery wakes those who wait for the status, the log, the numbers and the destinations, whatever they wait with' {
+  start_sink
+  hook h
+  local how file n=0
+  for how in poll select epoll edge; do
+    for file in hooks/h/status status metrics.prom destinations log; do
+      wait_for "$file" "$how"
+    done
+  done
+  event h
+  for how in poll select epoll edge; do
+    for file in hooks/h/status status metrics.prom destinations; do
+      woken $n 'IN PRI'
+      n=$((n + 1))
+    done
+    woken $n IN
+    [ "$(last_seen $n | jq -r .hook)" = h ]
+    n=$((n + 1))
+  done
+}
+
+@test 'who waits for errors is woken by a refusal, and who waits for test by its end' {
+  start_sink
+  hook h
+  wait_for errors
+  wait_for hooks/h/test epoll
+  wait_for hooks/h/test edge 2
+  ! echo nonsense >"$MNT/hooks/h/event" || fail 'it was taken'
+  woken 0 'IN PRI'
+  still_waiting 1
+  echo >"$MNT/hooks/h/test"
+  woken 1 'IN PRI'
+  woken 2 'IN PRI'
+  [[ $(last_seen 2) == 'response '* ]] || fail "$(last_seen 2)"
+}
+
+@test 'who has been woken reads what is now, on the same open file, time after time' {
+  start_sink
+  hook h
+  local how n=0
+  for how in poll select epoll edge; do
+    wait_for hooks/h/test $how 6 # it begins and ends
+  done
+  for _ in 1 2 3; do
+    echo >"$MNT/hooks/h/test"
+    # It may begin again before this one has been seen to end: then it is seen as one.
+    has_ended() { [ "$(grep -c '^IN' "$HERE/waiter.$1")" -ge "$2" ]; }
+    n=$((n + 1))
+    for how in 0 1 2 3; do
+      eventually 20 has_ended $how $n
+    done
+  done
+  for _ in 1 2 3; do echo >"$MNT/hooks/h/test"; done
+  for how in 0 1 2 3; do
+    woken $how 'IN PRI'
+  done
+}
+
+@test 'what a hook waits for, and what is set, wakes who waits for its status' {
+  collecting_hook h 'deployment/*'
+  wait_for hooks/h/status
+  event x
+  woken 0 'IN PRI'
+  wait_for hooks/h/status
+  echo 0 >"$MNT/hooks/h/enabled"
+  woken 1 'IN PRI'
+  wait_for hooks/h/status
+  rm "$MNT"/hooks/h/pending/*
+  woken 2 'IN PRI'
+  wait_for hooks/h/status
+  rm "$MNT/hooks/h/url"
+  woken 3 'IN PRI'
+}
+
+@test "another hook's news, and settings that the status does not show, wake nobody" {
+  start_sink
+  hook a
+  hook b
+  wait_for hooks/a/status
+  wait_for hooks/a/test edge
+  event b
+  settled
+  echo 3s >"$MNT/hooks/a/timeout"
+  echo >"$MNT/hooks/b/test"
+  still_waiting 0
+  still_waiting 1
+  # And they do wait.
+  event a
+  woken 0 'IN PRI'
+  still_waiting 1
+  echo >"$MNT/hooks/a/test"
+  woken 1 'IN PRI'
+}
+
+@test 'all of fifty waiters are woken' {
+  start_sink
+  hook h
+  local n
+  for n in {0..4}; do
+    wait_for hooks/h/status poll 1 5
+    wait_for hooks/h/status edge 1 5
+  done
+  event h
+  for n in {0..9}; do
+    woken "$n" 'IN PRI'
+    [ "$(grep -c 'IN PRI' "$HERE/waiter.$n")" = 5 ]
+  done
+}
+
+@test 'a thousand open files wait, and those that have news are woken' {
+  start_sink
+  hook a
+  hook b
+  wait_for hooks/a/status epoll 1 500
+  wait_for hooks/b/status epoll 1 500
+  event a
+  woken 0 'IN PRI'
+  [ "$(grep -c 'IN PRI' "$HERE/waiter.0")" = 500 ]
+  settled
+  still_waiting 1
+  event b
+  woken 1 'IN PRI'
+  [ "$(grep -c 'IN PRI' "$HERE/waiter.1")" = 500 ]
+}
+
+@test 'a waiter that is killed leaves the others waiting' {
+  start_sink
+  hook h
+  wait_for hooks/h/status
+  wait_for hooks/h/status epoll
+  wait_for hooks/h/status edge
+  kill -KILL "${WAITERS[1]}"
+  eventually 10 gone "${WAITERS[1]}"
+  event h
+  woken 0 'IN PRI'
+  woken 2 'IN PRI'
+}
+
+@test 'who waits for a hook that is removed is told so' {
+  mkdir "$MNT/hooks/h"
+  wait_for hooks/h/status
+  wait_for hooks/h/test edge
+  wait_for status
+  rmdir "$MNT/hooks/h"
+  woken 0 'IN PRI HUP'
+  woken 1 'IN PRI HUP'
+  woken 2 'IN PRI'
+}
+
+@test 'the end of the daemon ends all waiting' {
+  local how
+  for how in terminate lazily crash; do
+    wait_for status
+    wait_for status edge
+    case $how in
+    terminate) terminate ;;
+    lazily) fusermount3 -uz "$MNT" && ended ;;
+    crash) crash ;;
+    esac
+    # What woke it can be read no more.
+    for how in 1 2; do
+      wait "${WAITERS[-$how]}" && fail 'it found news'
+      grep -q OSError "$HERE/waiter.$((${#WAITERS[@]} - how))"
+    done
+    start
+  done
+}
+
+@test 'a mount that is waited for is busy, and stays' {
+  wait_for status
+  ! fusermount3 -u "$MNT" || fail 'it was unmounted'
+  still_waiting 0
+  mkdir "$MNT/hooks/h"
+  woken 0 'IN PRI'
+}
+
+@test 'settings can be read, and events written, at once' {
+  make_hook h "$NOWHERE" completed 'deployment/*'
+  python3 - "$MNT" <<'END'
+import os, select, sys
+for name, flags, want in (("hooks/h/url", os.O_RDWR, select.POLLIN | select.POLLOUT),
+                          ("hooks/h/config.json", os.O_RDONLY, select.POLLIN),
+                          ("events", os.O_WRONLY, select.POLLOUT),
+                          ("hooks/h/test", os.O_RDWR, select.POLLOUT)):
+    poll = select.poll()
+    poll.register(os.open(os.path.join(sys.argv[1], name), flags), want)
+    for _ in 1, 2:
+        assert poll.poll(10000)[0][1] == want, name
+END
+}
+
+# switches: how often the daemon's main thread has gone to sleep.
+switches() {
+  sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$DAEMON/task/$DAEMON/status"
+}
+
+@test 'waiting costs nothing while nothing changes' {
+  start_sink
+  hook h
+  event h
+  settled
+  eventually 10 test -s "$MNT/log"
+  wait_for hooks/h/status poll 1 20
+  wait_for destinations edge 1 20
+  wait_for log epoll 1 20
+  local before
+  before=$(switches)
+  # A wrong answer to 60 waiters would be asked again some thousand times in this.
+  sleep 1
+  [ $(($(switches) - before)) -lt 70 ] || fail "$before, then $(switches)"
+}
