@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define REFUSED_TEXT_MAX 4096 /* bytes of a refused text that `errors` is given */
 #define REFUSED_PATH_MAX 1024 /* of its file: two directories of ours and a name of NAME_MAX */
@@ -293,6 +294,19 @@ static bool is_severed(const struct fs *fs)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }
 
+/* Somebody else has unmounted it, and it is still in use, by an open file perhaps: ends the connection,
+ * as closing the device would, but leaves a descriptor there which tells libfuse so. */
+static bool sever(struct fs *fs)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC))
+		return false;
+	close(ends[0]);
+	bool done = dup3(ends[1], fuse_session_fd(fs->session), O_CLOEXEC) >= 0;
+	close(ends[1]);
+	return done;
+}
+
 void fs_unmount(struct fs *fs)
 {
 	if (!fs)
@@ -303,7 +317,7 @@ void fs_unmount(struct fs *fs)
 	while (fs->handles)
 		close_handle(fs, fs->handles);
 	if (fs->session) {
-		if (!fs->gone || is_severed(fs))
+		if (!fs->gone || is_severed(fs) || sever(fs))
 			fuse_session_unmount(fs->session);
 		fuse_session_destroy(fs->session);
 	}
