@@ -126,6 +126,20 @@ event() {
   woken 3 'IN PRI'
 }
 
+@test 'a retry that begins wakes who waits for the status' {
+  start_sink
+  answer / times 1 status 500
+  answer / hang
+  hook h
+  echo 4s >"$MNT/hooks/h/retry"
+  event h
+  eventually 10 has_last_error h
+  wait_for hooks/h/status
+  woken 0 'IN PRI'
+  [ "$(value "$MNT/hooks/h/status" inflight)" = 1 ]
+  stop_sinks # or the daemon waits for the answer
+}
+
 @test "another hook's news, and settings that the status does not show, wake nobody" {
   start_sink
   hook a
