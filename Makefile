@@ -122,7 +122,7 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev li
 	libsqlite3-dev libssl-dev uuid-dev uthash-dev
 DEPS_RUN := fuse3 ca-certificates
 DEPS_TEST := clang clang-format libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
-	nginx-light mandoc shellcheck sqlite3 python3 perl rsync acl git vim
+	nginx-light mandoc shellcheck sqlite3 python3 perl rsync inotify-tools acl git vim
 
 deps:
 	@contrib/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)

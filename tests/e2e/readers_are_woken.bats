@@ -257,6 +257,67 @@ for name, flags, want in (("hooks/h/url", os.O_RDWR, select.POLLIN | select.POLL
 END
 }
 
+# watch FILE…: with inotify; $HERE/seen has what is seen, and webhookfs-inotify runs for them.
+watch() {
+  cd "$MNT" || return
+  inotifywait -m "$@" >"$HERE/seen" 2>"$HERE/inotifywait" 3>&- &
+  WAITERS+=($!)
+  eventually 20 grep -q established "$HERE/inotifywait" || return
+  "$BATS_TEST_DIRNAME/../../contrib/inotify/webhookfs-inotify" "$@" >"$HERE/helper" 2>&1 3>&- &
+  WAITERS+=($!)
+  cd - >/dev/null || return
+  eventually 20 all_read "$@"
+}
+
+# The helper has read each of the files: it waits.
+all_read() {
+  local file
+  for file; do
+    grep -q "^$file ACCESS" "$HERE/seen" || return
+  done
+}
+
+seen() {
+  grep -qE "^$1 (MODIFY|ATTRIB)" "$HERE/seen"
+}
+
+@test 'with webhookfs-inotify, inotify sees what the daemon changes, and what changes it' {
+  start_sink
+  hook a
+  hook b
+  event a # so that the log can be read
+  settled
+  eventually 10 test -s "$MNT/log"
+  watch hooks/a/status hooks/b/status log
+  event a
+  eventually 20 seen hooks/a/status
+  eventually 20 seen log
+  ! seen hooks/b/status || fail "$(cat "$HERE/seen")"
+  rm -r "$MNT/hooks/a"
+  event b
+  eventually 20 seen hooks/b/status
+  alive "${WAITERS[1]}"
+  terminate
+  eventually 10 gone "${WAITERS[1]}"
+  [ ! -s "$HERE/helper" ] || fail "$(cat "$HERE/helper")"
+}
+
+@test 'touching what changes by itself changes nothing' {
+  start_sink
+  hook h
+  event h
+  settled
+  local before
+  before=$(stat -c '%y %s' "$MNT/hooks/h/status" "$MNT/status")
+  touch -d 2001-01-01 "$MNT/hooks/h/status" "$MNT/status"
+  # truncate(1) would open them for writing.
+  python3 -c 'import os, sys; [os.truncate(name, 0) for name in sys.argv[1:]]' "$MNT/hooks/h/status" "$MNT/status"
+  [ "$(stat -c '%y %s' "$MNT/hooks/h/status" "$MNT/status")" = "$before" ]
+  wait_for hooks/h/status
+  touch "$MNT/hooks/h/status"
+  still_waiting 0
+}
+
 # switches: how often the daemon's main thread has gone to sleep.
 switches() {
   sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$DAEMON/task/$DAEMON/status"
