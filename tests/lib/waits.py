@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""waits.py HOW ROUNDS FILE [COPIES]: reads the file and waits for news of it, ROUNDS times.
+"""waits.py HOW UNTIL FILE [COPIES]: reads the file and waits for news of it.
 
-HOW is poll, select, epoll or edge (epoll, edge-triggered). Prints "waits" when it has read all of
+UNTIL is what it waits for, time after time: a line that begins so; "" is any news. HOW is poll, select, epoll or edge (epoll, edge-triggered). Prints "waits" when it has read all of
 the COPIES open files (1) and is going to wait, then, for each time, what woke it ("IN PRI", "IN",
-"HUP", ...), once a copy, and at the end the last line of what it reads then. Ends with 1, and
+"HUP", ...), once a copy, and at the end the last line of what it read then. Ends with 1, and
 "nothing", where no news come within 30 seconds.
 """
 
@@ -43,7 +43,7 @@ def by_select(files):
 
 
 def main():
-    how, rounds, name = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    how, until, name = sys.argv[1:4]
     copies = int(sys.argv[4]) if len(sys.argv) > 4 else 1
     resource.setrlimit(resource.RLIMIT_NOFILE, (copies + 64,) * 2)
     files = [os.open(name, os.O_RDONLY) for _ in range(copies)]
@@ -64,7 +64,8 @@ def main():
     wait = {"poll": by_poll, "select": by_select, "epoll": by_epoll,
             "edge": lambda some: by_epoll(some, select.EPOLLET)}[how](files)
     print("waits", flush=True)
-    for _ in range(rounds):
+    found = False
+    while not found:
         woken = {}
         while len(woken) < copies:
             news = wait()
@@ -77,6 +78,7 @@ def main():
                     words = " ".join(word for word, bit in NAMES if bits & bit)
                     print(words, flush=True)
                 woken[fd] = bits
+        found = any(line.startswith(until) for line in text.decode().split("\n"))
     print(text.decode().rstrip("\n").rsplit("\n", 1)[-1], flush=True)
     return 0
 
