@@ -8,6 +8,7 @@
  */
 #include "engine_parts.h"
 
+#include "fs/fs.h"
 #include "http/client.h"
 #include "intake/confdir.h"
 #include "model/match.h"
@@ -116,6 +117,13 @@ static int save(struct engine *e, const struct hook *h, struct err *err)
 
 /* ---- entries in memory */
 
+/* There is none while hooks are loaded. */
+static void tell_mount(struct engine *e, int64_t id)
+{
+	if (e->fs)
+		fs_hook_changed(e->fs, id);
+}
+
 struct hook_state *hook_enter(struct engine *e, struct hook *h)
 {
 	struct hook_state *s = state_add(e, h->id);
@@ -129,6 +137,7 @@ void hook_exchange(struct engine *e, struct hook *h)
 	registry_replace(e->registry, h);
 	index_hook(e, h);
 	changed_hook(e, hook_state_of(e, h->id));
+	tell_mount(e, h->id);
 }
 
 void hook_leave(struct engine *e, int64_t id)
@@ -140,6 +149,7 @@ void hook_leave(struct engine *e, int64_t id)
 	state_remove(e, s);
 	registry_remove(e->registry, id);
 	changed_mount(e);
+	tell_mount(e, id);
 }
 
 /* ---- changes */
@@ -304,5 +314,6 @@ int hook_rename(void *ctx, int64_t id, const char *name, struct err *err)
 	clone->mtime_ms = e->now.real_ms;
 	registry_replace(e->registry, clone);
 	changed_mount(e);
+	tell_mount(e, id);
 	return 0;
 }

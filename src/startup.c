@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -161,8 +162,8 @@ static void detach_dead(const char *path)
 {
 	/* Several may lie on each other. A plain user's mount is taken off by its helper. */
 	for (int i = 0; i < 16; i++) {
-		struct stat st;
-		if (!stat(path, &st) || (errno != ENOTCONN && errno != ECONNABORTED) ||
+		struct statfs fs; /* never answered from what the kernel has kept, as stat may be */
+		if (!statfs(path, &fs) || (errno != ENOTCONN && errno != ECONNABORTED) ||
 			!is_webhookfs(path))
 			return;
 		if (!umount2(path, MNT_DETACH))

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * fs: the mount. The only part that speaks FUSE (fuse.c includes fuse_lowlevel.h).
+ * fs: the mount. The only part that speaks FUSE (its fuse files include fuse_lowlevel.h).
  *
  * Runs in the caller's loop: when fs_fd() is readable, fs_receive handles what is there and never
  * blocks. Replies to writers of events are held until fs_answer, which the caller calls after the
@@ -28,6 +28,9 @@ void fs_answer(struct fs *fs, int error);
 void fs_test_done(struct fs *fs, uint64_t token, int error);
 /* The files that show this may show something else now: wakes who polls them. Behind the commit. */
 void fs_changed(struct fs *fs, enum topic topic, int64_t id);
+/* The hook, or anything that `ls -ld` of its directory shows, is not what it was: call it behind every
+ * change, whoever made it. It may be called while a request is handled. */
+void fs_hook_changed(struct fs *fs, int64_t hook_id);
 /* Somebody else has unmounted it: what is at the mount point now is not ours to unmount. */
 void fs_gone(struct fs *fs);
 /* Unmounts (if somebody else has not) and frees; requests still held fail with ESHUTDOWN. */

@@ -2,9 +2,9 @@
  * fuse: FUSE requests → tree, handle and edit; and the replies.
  *
  * Every op looks its inode up anew (nodes are never kept), so what a request finds is what is there now.
- * An op that refuses something tells `errors` through refuse(). Attribute and entry timeouts are 0 and files
- * are direct_io: the kernel keeps nothing that could be stale, sizes are exact, and a write's error
- * is the writer's.
+ * An op that refuses something tells `errors` through refuse(). Files are direct_io and of them the
+ * kernel keeps nothing, of directories what fuse_cache.c says: nothing is stale, sizes are exact, and
+ * a write's error is the writer's.
  */
 #include "fs/fuse_internal.h"
 
@@ -87,7 +87,10 @@ bool entry_find(
 
 struct fuse_entry_param entry_of(const struct fs *fs, const struct node *n)
 {
-	struct fuse_entry_param e = { .ino = n->ino };
+	struct kept kept = kept_of(n);
+	struct fuse_entry_param e = {
+		.ino = n->ino, .entry_timeout = kept.entry, .attr_timeout = kept.attr
+	};
 	tree_stat(fs->tree, n, &e.attr);
 	return e;
 }
@@ -160,6 +163,7 @@ static const struct fuse_lowlevel_ops ops = {
 	.fsync = op_fsync,
 	.poll = op_poll,
 	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
 	.create = op_create,
 };
 

@@ -1,8 +1,9 @@
 /*
- * fuse_files: looking up, opening, reading, writing.
+ * fuse_files: looking at, opening, reading, writing.
  */
 #include "fs/fuse_internal.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +11,22 @@
 
 /* ---- looking */
 
+/* The kernel has kept a name that means nothing now, or another hook: ESTALE makes it look again. */
+static bool is_stale(fuse_req_t req, fuse_ino_t ino)
+{
+	struct node n;
+	if (!tree_is_hook_ino(ino) || tree_node(fs_of(req)->tree, ino, &n) == 0)
+		return false;
+	fuse_reply_err(req, ESTALE);
+	return true;
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct node dir, n;
 	struct fs *fs = fs_of(req);
 	int32_t pid = who_of(req).pid;
-	if (!node_of(req, parent, &dir))
+	if (is_stale(req, parent) || !node_of(req, parent, &dir))
 		return;
 	int r = strlen(name) > NAME_MAX ? -ENAMETOOLONG : tree_lookup(fs->tree, &dir, name, &n);
 	if (!r && hidden_has(&fs->hidden, parent, name, pid, now_of(fs)))
@@ -35,65 +46,20 @@ void reply_attr(fuse_req_t req, fuse_ino_t ino)
 	if (!node_of(req, ino, &n))
 		return;
 	tree_stat(fs_of(req)->tree, &n, &st);
-	fuse_reply_attr(req, &st, 0);
+	fuse_reply_attr(req, &st, kept_of(&n).attr);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)fi;
-	reply_attr(req, ino);
+	if (!is_stale(req, ino))
+		reply_attr(req, ino);
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	(void)ino;
 	fuse_reply_readlink(req, fs_of(req)->tree->pipe_path);
-}
-
-/* The offsets of a listing: 0 and 1 are the dots, then come the tree's cookies. */
-#define DOTS 2
-
-/* False: the page is full. */
-static bool add_entry(fuse_req_t req, char *page, size_t size, size_t *used, const char *name,
-	const struct stat *st, uint64_t next)
-{
-	size_t need = fuse_add_direntry(req, page + *used, size - *used, name, st, (off_t)next);
-	if (need > size - *used)
-		return false;
-	*used += need;
-	return true;
-}
-
-void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
-{
-	(void)fi;
-	struct fs *fs = fs_of(req);
-	struct node dir, n;
-	if (!node_of(req, ino, &dir))
-		return;
-	char *page = malloc(size);
-	if (!page) {
-		fuse_reply_err(req, ENOMEM);
-		return;
-	}
-	size_t used = 0;
-	static const char *const dots[] = { ".", ".." };
-	uint64_t place = (uint64_t)off;
-	bool room = true;
-	for (; place < DOTS && room; place += room) {
-		struct stat st = { .st_ino = ino, .st_mode = S_IFDIR };
-		room = add_entry(req, page, size, &used, dots[place], &st, place + 1);
-	}
-	uint64_t cookie = place - DOTS;
-	while (room && tree_next(fs->tree, &dir, &cookie, &n) == 0) {
-		struct stat st = { .st_ino = n.ino };
-		st.st_mode = tree_is_dir(&n) ? S_IFDIR : S_IFREG;
-		if (n.row && n.row->nature == FILE_PIPE)
-			st.st_mode = fs->tree->pipe_path ? S_IFLNK : S_IFIFO;
-		room = add_entry(req, page, size, &used, tree_name(&n), &st, cookie + DOTS);
-	}
-	fuse_reply_buf(req, page, used);
-	free(page);
 }
 
 /* ---- files */
@@ -170,6 +136,7 @@ void reply_open(
 	}
 	fi->fh = (uint64_t)(uintptr_t)h;
 	fi->direct_io = 1;
+	fi->noflush = (fi->flags & O_ACCMODE) == O_RDONLY;
 	if (before) {
 		before_move(&h->edit.before, before);
 		struct fuse_entry_param e = entry_of(fs, n);

@@ -3,9 +3,9 @@
  * fuse_internal: what the fuse files share: the mount, its held writers, and how an op finds its node
  * and answers. Not for anybody else.
  *
- * fuse.c is the mount itself, fuse_files.c what is looked at, opened, read and written,
- * fuse_poll.c what is waited for, fuse_names.c what is made, removed, renamed and given other
- * attributes.
+ * fuse.c is the mount itself, fuse_files.c what is looked at, opened, read and written, fuse_list.c
+ * listings, fuse_poll.c what is waited for, fuse_names.c what is made, removed, renamed and given other
+ * attributes, fuse_cache.c what the kernel may keep of all that.
  */
 #include "fs/fs.h"
 #include "fs/handle.h"
@@ -61,6 +61,12 @@ bool node_of(fuse_req_t req, fuse_ino_t ino, struct node *out);
 bool entry_find(
 	fuse_req_t req, fuse_ino_t parent, const char *name, struct node *dir, struct node *out);
 
+/* For how many seconds the kernel may keep that a name means the node, and its attributes. */
+struct kept {
+	double entry, attr;
+};
+struct kept kept_of(const struct node *n);
+
 struct fuse_entry_param entry_of(const struct fs *fs, const struct node *n);
 void reply_entry(fuse_req_t req, const struct node *n);
 void reply_attr(fuse_req_t req, fuse_ino_t ino);
@@ -82,6 +88,8 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_readlink(fuse_req_t req, fuse_ino_t ino);
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdirplus(
+	fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,

@@ -29,6 +29,32 @@ static struct node node_root(void)
 	return (struct node){ .kind = NODE_ROOT, .ino = TREE_ROOT_INO };
 }
 
+static uint64_t hook_ino(int64_t hook_id)
+{
+	return ino_make(hook_id, NODE_HOOK, 0);
+}
+
+static bool row_is_dir(const struct file_row *row)
+{
+	return row->nature == FILE_DIR || row->nature == FILE_SETTINGS || row->nature == FILE_QUEUE;
+}
+
+uint64_t tree_hook_dir(int64_t hook_id, uint64_t ino)
+{
+	if (!ino)
+		return hook_ino(hook_id);
+	for (size_t i = tree_is_hook_ino(ino) ? 0 : (ino & SLOT_MASK) + 1; i < files_hook_count;
+		i++)
+		if (row_is_dir(&files_hook[i]))
+			return ino_make(hook_id, NODE_HOOK_FILE, i);
+	return 0;
+}
+
+bool tree_is_hook_ino(uint64_t ino)
+{
+	return ino == hook_ino((int64_t)(ino >> ID_SHIFT));
+}
+
 static struct node node_log(size_t slot, int64_t generation)
 {
 	return (struct node){ .kind = NODE_ROOT_FILE,
@@ -63,7 +89,7 @@ static int root_file_by_ino(const struct tree *t, int64_t id, size_t slot, struc
 
 static struct node node_hook(struct hook *h)
 {
-	return (struct node){ .kind = NODE_HOOK, .ino = ino_make(h->id, NODE_HOOK, 0), .hook = h };
+	return (struct node){ .kind = NODE_HOOK, .ino = hook_ino(h->id), .hook = h };
 }
 
 static struct node node_setting(struct hook *h, size_t slot)
@@ -177,10 +203,7 @@ int tree_node(const struct tree *t, uint64_t ino, struct node *out)
 
 bool tree_is_dir(const struct node *n)
 {
-	return n->kind == NODE_ROOT || n->kind == NODE_HOOK ||
-		(n->row &&
-			(n->row->nature == FILE_DIR || n->row->nature == FILE_SETTINGS ||
-				n->row->nature == FILE_QUEUE));
+	return n->kind == NODE_ROOT || n->kind == NODE_HOOK || (n->row && row_is_dir(n->row));
 }
 
 bool tree_is_hooks(const struct node *n)

@@ -1,0 +1,40 @@
+/*
+ * fuse_cache: what the kernel may keep of what it was told, and how it is told to forget.
+ *
+ * Kept without being asked for again is only what never changes behind the kernel's back, and what
+ * can be taken back from it at any moment. A notification that takes the lock of a directory (that
+ * of an entry does) can wait for a request that waits for us, for ever: there is one thread. That
+ * of an inode's attributes takes none. So
+ *
+ *  - the names in the root are what they are, and it and hooks/ change by requests only, whose
+ *    replies tell the kernel. The root itself is kept for a moment only, so that a mount whose
+ *    daemon has died is soon seen to be dead;
+ *  - a hook's directories are kept for a moment, long enough for `ls -l` and find, which ask for
+ *    what a listing has just told. Whoever changes the hook says so (fs_hook_changed), and their attributes
+ *    are asked for anew. One that is gone is then answered ESTALE, and the kernel looks the path up
+ *    again: the name means nothing now, or another hook;
+ *  - files are never kept: what they show changes by itself, and their names may be hidden from one
+ *    thread and not from another.
+ */
+#include "fs/fuse_internal.h"
+
+#define FIXED_S  3600.0
+#define MOMENT_S 1.0
+
+struct kept kept_of(const struct node *n)
+{
+	if (n->kind == NODE_ROOT || (n->hook && tree_is_dir(n)))
+		return (struct kept){ MOMENT_S, MOMENT_S };
+	if (!n->hook)
+		return (struct kept){ FIXED_S, tree_is_dir(n) ? FIXED_S : 0 };
+	return (struct kept){ 0, 0 };
+}
+
+void fs_hook_changed(struct fs *fs, int64_t hook_id)
+{
+	uint64_t ino = 0;
+	/* -ENOENT: the kernel does not know it. Of other errors nothing can be made, and what is kept
+	 * ends with the moment. */
+	while ((ino = tree_hook_dir(hook_id, ino)))
+		(void)fuse_lowlevel_notify_inval_inode(fs->session, ino, -1, 0);
+}
