@@ -215,8 +215,10 @@ static void housekeep(struct engine *e)
 	int64_t now = e->now.real_ms;
 	if (!e->expire_due_ms || e->now.due_ms < e->expire_due_ms)
 		return;
-	int more = store_retire(e->store, now - (int64_t)o->retention_ms,
-		now - (int64_t)o->failed_retention_ms, o->retention_bytes, EXPIRE_A_TURN);
+	int more = store_sweep(e->store, EXPIRE_A_TURN);
+	if (!more)
+		more = store_retire(e->store, now - (int64_t)o->retention_ms,
+			now - (int64_t)o->failed_retention_ms, o->retention_bytes, EXPIRE_A_TURN);
 	if (!more)
 		more = store_expire(e->store, now - (int64_t)o->retention_ms, EXPIRE_A_TURN);
 	if (more == 1)

@@ -150,6 +150,7 @@ void hook_leave(struct engine *e, int64_t id)
 	registry_remove(e->registry, id);
 	changed_mount(e);
 	tell_mount(e, id);
+	e->expire_due_ms = e->now.due_ms; /* its deliveries go in steps */
 }
 
 /* ---- changes */

@@ -44,14 +44,19 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 		      " last_failure_ms = ?5, last_error = ?6 WHERE id = ?1",
 	[HOOK_PENDING] = "UPDATE hook SET pending = pending + ?2 WHERE id = ?1",
 	[HOOK_REMOVE] = "DELETE FROM hook WHERE id = ?1",
+	[HOOK_WAITING] = "SELECT pending FROM hook WHERE id = ?1",
+	/* No hook's name begins with a dot, and no hook's id is negative. */
+	[HOOK_BURY] = "UPDATE hook SET id = -id, name = '.' || id, renamed_from = NULL"
+		      " WHERE id = ?1",
+	[HOOK_BURIED] = "SELECT -id FROM hook WHERE id < 0 LIMIT 1",
 	[HOOK_EACH] = "SELECT id, name, renamed_from, pending, delivered, failed, last_success_ms,"
 		      " last_failure_ms, last_error,"
 		      " ifnull((SELECT min(due_ms) FROM delivery"
 		      " WHERE hook_id = hook.id AND state = 0 AND state NOT IN (2, 3)), -1),"
 		      " ifnull((SELECT min(due_ms) FROM delivery"
 		      " WHERE hook_id = hook.id AND state = 1 AND state NOT IN (2, 3)), -1)"
-		      " FROM hook ORDER BY id",
-	[HOOK_DELIVERIES] = "SELECT id, state FROM delivery WHERE hook_id = ?1 LIMIT ?2",
+		      " FROM hook WHERE id > 0 ORDER BY id",
+	[HOOK_DELIVERIES] = "SELECT id FROM delivery WHERE hook_id = ?1 LIMIT ?2",
 
 	[EVENT_ADD] = "INSERT INTO event (id, refs, pending, bytes, accepted_ms, uid, request_id,"
 		      " fields, result, rest) VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",

@@ -6,8 +6,8 @@
 
 #include <errno.h>
 
-/* Deliveries a page while a hook is emptied: rows cannot be walked and deleted at once. */
-#define REMOVE_PAGE 256
+/* Deliveries a page while a hook is swept: rows cannot be walked and deleted at once. */
+#define SWEEP_PAGE 256
 
 int store_hook_add(struct store *s, const char *name, int64_t *out_id)
 {
@@ -69,19 +69,50 @@ int store_hook_save(struct store *s, const struct store_hook *h)
 	return hook_change(s, HOOK_SAVE);
 }
 
-/* Removes up to REMOVE_PAGE deliveries: how many, or -errno; *dropped counts the pending ones. */
-static int hook_remove_page(struct store *s, int64_t id, uint64_t *dropped)
+/*
+ * A hook that had deliveries is buried: its row gets the negative of its id, which nobody asks for,
+ * and a name that no hook has, and tells store_sweep whose deliveries are left. So removing a
+ * million of them is one small change, and the rest survives a restart.
+ */
+int store_hook_remove(struct store *s, int64_t id, uint64_t *out_dropped)
 {
-	int64_t ids[REMOVE_PAGE];
+	int64_t waiting;
+	int row, error = store_begin(s);
+
+	if (error)
+		return error;
+	bind_int(s, HOOK_WAITING, 1, id);
+	row = statement_row(s, HOOK_WAITING);
+	if (row != 1)
+		return row ? row : -ENOENT;
+	waiting = column_int(s, HOOK_WAITING, 0) + store_touched(s, id);
+	statement_reset(s, HOOK_WAITING);
+
+	bind_int(s, HOOK_DELIVERIES, 1, id);
+	bind_int(s, HOOK_DELIVERIES, 2, 1);
+	row = statement_row(s, HOOK_DELIVERIES);
+	if (row < 0)
+		return row;
+	if (row)
+		statement_reset(s, HOOK_DELIVERIES);
+	bind_int(s, row ? HOOK_BURY : HOOK_REMOVE, 1, id);
+	error = hook_change(s, row ? HOOK_BURY : HOOK_REMOVE);
+	if (!error)
+		*out_dropped = (uint64_t)waiting;
+	return error;
+}
+
+/* Removes up to `limit` of the hook's deliveries, and less than a page: how many, or -errno. */
+static int sweep_page(struct store *s, int64_t id, unsigned limit)
+{
+	int64_t ids[SWEEP_PAGE];
 	enum store_state state;
 	int count = 0, row, error = 0;
 
 	bind_int(s, HOOK_DELIVERIES, 1, id);
-	bind_int(s, HOOK_DELIVERIES, 2, REMOVE_PAGE);
-	while ((row = statement_row(s, HOOK_DELIVERIES)) == 1) {
+	bind_int(s, HOOK_DELIVERIES, 2, limit < SWEEP_PAGE ? limit : SWEEP_PAGE);
+	while ((row = statement_row(s, HOOK_DELIVERIES)) == 1)
 		ids[count++] = column_int(s, HOOK_DELIVERIES, 0);
-		*dropped += state_waits((enum delivery_state)column_int(s, HOOK_DELIVERIES, 1));
-	}
 	if (row < 0)
 		return row;
 	for (int i = 0; i < count && !error; i++)
@@ -89,24 +120,44 @@ static int hook_remove_page(struct store *s, int64_t id, uint64_t *dropped)
 	return error ? error : count;
 }
 
-int store_hook_remove(struct store *s, int64_t id, uint64_t *out_dropped)
+/* The id that a buried hook had; 0: there is none, or -errno. */
+static int64_t buried(struct store *s)
 {
-	uint64_t dropped = 0;
-	int error, count;
+	int64_t id;
+	int row = statement_row(s, HOOK_BURIED);
 
-	error = store_begin(s);
-	if (error)
-		return error;
-	do
-		count = hook_remove_page(s, id, &dropped);
-	while (count == REMOVE_PAGE);
-	if (count < 0)
-		return count;
-	bind_int(s, HOOK_REMOVE, 1, id);
-	error = hook_change(s, HOOK_REMOVE);
-	if (!error)
-		*out_dropped = dropped;
-	return error;
+	if (row != 1)
+		return row;
+	id = column_int(s, HOOK_BURIED, 0);
+	statement_reset(s, HOOK_BURIED);
+	return id;
+}
+
+int store_sweep(struct store *s, unsigned limit)
+{
+	int64_t id;
+	int count, error;
+
+	/* Looked at first: the usual answer is none, and that needs no transaction. */
+	while ((id = buried(s)) > 0) {
+		if (!limit)
+			return 1;
+		error = store_begin(s);
+		if (error)
+			return error;
+		count = sweep_page(s, id, limit);
+		if (count < 0)
+			return count;
+		limit -= (unsigned)count;
+		if (count)
+			continue;
+		limit--; /* there may be many without any */
+		bind_int(s, HOOK_REMOVE, 1, -id);
+		error = hook_change(s, HOOK_REMOVE);
+		if (error)
+			return error;
+	}
+	return (int)id;
 }
 
 static const char *hook_text(struct store *s, int n)

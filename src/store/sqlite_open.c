@@ -239,7 +239,9 @@ static int schema_make(struct store *s)
 static int totals_load(struct store *s)
 {
 	static const char *const query[] = {
-		"SELECT max(next_hook, (SELECT ifnull(max(id), 0) + 1 FROM hook)) FROM meta",
+		/* Buried ones count as well. */
+		("SELECT max(next_hook, (SELECT ifnull(max(id), 0) + 1 FROM hook),"
+		 " (SELECT ifnull(-min(id), 0) + 1 FROM hook)) FROM meta"),
 		"SELECT max(next_event, (SELECT ifnull(max(id), 0) + 1 FROM event)) FROM meta",
 		"SELECT max(next_delivery, (SELECT ifnull(max(id), 0) + 1 FROM delivery)) FROM meta",
 		"SELECT backlog_bytes FROM meta",

@@ -57,7 +57,10 @@ int store_hook_add(struct store *s, const char *name, int64_t *out_id); /* -EEXI
  * renamed_from stays, it is the name of the file. */
 int store_hook_rename(struct store *s, int64_t id, const char *name);
 int store_hook_renamed(struct store *s, int64_t id);
-/* With all its deliveries, kept ones too; *out_dropped: how many were pending. */
+/* With all its deliveries, kept ones too; *out_dropped: how many were pending. All of it is out of
+ * the lists at once, and the name is free, whatever the number: the rows themselves, and the bytes
+ * they count for, go with store_sweep, which is then to be called. Until then a delivery is still
+ * found by its own id. */
 int store_hook_remove(struct store *s, int64_t id, uint64_t *out_dropped);
 /* In the order of ids; `each` must not call the store, and its strings live as long as the call. */
 int store_hook_each(struct store *s, store_hook_fn *each, void *ctx);
@@ -157,6 +160,8 @@ uint64_t store_kept_bytes(const struct store *s);
 
 /* ---- housekeeping: bounded work a call; 1 if there is more, 0 if done, -errno */
 
+/* Removes up to `limit` deliveries of hooks that were removed. */
+int store_sweep(struct store *s, unsigned limit);
 /* Removes up to `limit` idempotency keys, and gives up to 256 pages (1 MiB) back to the file system
  * when more than half of the file, and 16 MiB of it, is free. */
 int store_expire(struct store *s, int64_t ids_before_ms, unsigned limit);

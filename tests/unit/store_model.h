@@ -143,6 +143,11 @@ static int step_hook_remove(void)
 	error = store_hook_remove(s, h->id, &dropped);
 	if (error)
 		return error;
+	do
+		error = store_sweep(s, 1 + pick(5));
+	while (error == 1);
+	if (error)
+		return error;
 	for (int i = 0; i < DELIVERIES; i++) {
 		struct model_delivery *d = &now.deliveries[i];
 

@@ -147,6 +147,8 @@ static void a_rename_is_remembered_until_it_is_finished(void **state)
 static void a_removed_hook_takes_its_deliveries_along(void **state)
 {
 	int64_t a, b, shared, id;
+	int64_t again, left;
+	int more;
 	uint64_t dropped;
 
 	(void)state;
@@ -171,13 +173,86 @@ static void a_removed_hook_takes_its_deliveries_along(void **state)
 	(void)work_add(a, 0); /* one that the hook's row does not know yet */
 	assert_int_equal(store_hook_remove(s, a, &dropped), 0);
 	assert_int_equal(dropped, 602);
-	commit();
+	/* It is gone, and its name free, before its rows are. */
 	assert_int_equal(hook_get(a).count, 0);
+	assert_int_equal(store_hook_remove(s, a, &dropped), -ENOENT);
+	assert_int_equal(store_hook_save(s, &(struct store_hook){ .id = a }), -ENOENT);
+	again = hook_add("a");
+	assert_true(again > b);
+	(void)work_add(again, 3);
+	commit();
+	left = number("SELECT count(*) FROM delivery");
+	assert_int_equal(left, 602 + 300 + 2);
+	while ((more = store_sweep(s, 100)) == 1) {
+		int64_t rows = number("SELECT count(*) FROM delivery");
+
+		assert_in_range(left - rows, 1, 100);
+		left = rows;
+		commit();
+		reopen(); /* it goes on where it was */
+	}
+	assert_int_equal(more, 0);
+	commit();
 	assert_hook(b, 1, 9, -1);
-	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
+	assert_hook(again, 1, 3, -1);
+	assert_int_equal(store_backlog_bytes(s), 2 * SAMPLE_BYTES);
 	assert_int_equal(store_kept_bytes(s), 0);
-	assert_int_equal(number("SELECT count(*) FROM delivery"), 1);
-	assert_int_equal(number("SELECT count(*) FROM event"), 1);
+	assert_int_equal(number("SELECT count(*) FROM delivery"), 2);
+	assert_int_equal(number("SELECT count(*) FROM event"), 2);
+	assert_int_equal(number("SELECT count(*) FROM hook"), 2);
+	/* Then there is nothing to write. */
+	assert_int_equal(store_sweep(s, 100), 0);
+	assert_false(store_changed(s));
+}
+
+static void hooks_are_swept_one_after_the_other(void **state)
+{
+	uint64_t dropped;
+	int more = 1;
+
+	(void)state;
+	reopen();
+	for (int i = 0; i < 5; i++) {
+		char name[] = { (char)('a' + i), 0 };
+		int64_t hook = hook_add(name);
+
+		(void)work_add(hook, 0);
+		(void)work_add(hook, 0);
+		assert_int_equal(store_hook_remove(s, hook, &dropped), 0);
+		assert_int_equal(dropped, 2);
+	}
+	commit();
+	/* One without deliveries needs no sweep. */
+	assert_int_equal(store_hook_remove(s, hook_add("z"), &dropped), 0);
+	assert_int_equal(dropped, 0);
+	assert_int_equal(number("SELECT count(*) FROM hook"), 5);
+	assert_int_equal(store_sweep(s, 5), 1);
+	assert_int_equal(number("SELECT count(*) FROM delivery"), 6);
+	for (int i = 0; i < 5 && more; i++)
+		more = store_sweep(s, 5);
+	assert_int_equal(more, 0);
+	assert_int_equal(number("SELECT count(*) FROM hook"), 0);
+	assert_int_equal(number("SELECT count(*) FROM delivery"), 0);
+	commit();
+}
+
+static void the_id_of_a_hook_that_is_not_swept_yet_is_not_given_again(void **state)
+{
+	int64_t hook;
+	uint64_t dropped;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	(void)work_add(hook, 0);
+	assert_int_equal(store_hook_remove(s, hook, &dropped), 0);
+	commit();
+	/* As after a repair, where the row of totals is older. */
+	assert_int_equal(
+		sqlite3_exec(s->db, "UPDATE meta SET next_hook = 1", NULL, NULL, NULL), SQLITE_OK);
+	reopen();
+	assert_int_equal(hook_add("h"), hook + 1);
+	commit();
 }
 
 /* ---- events and deliveries */
@@ -375,6 +450,7 @@ static void an_emptied_file_shrinks_step_by_step(void **state)
 	free(big);
 	assert_int_equal(store_expire(s, 0, 10), 0); /* full of use */
 	assert_int_equal(store_hook_remove(s, hook, &dropped), 0);
+	assert_int_equal(store_sweep(s, 1000), 0);
 	commit();
 	for (before = number("PRAGMA page_count"); store_expire(s, 0, 10) == 1; steps++) {
 		int64_t now = number("PRAGMA page_count");
@@ -478,6 +554,9 @@ int main(void)
 			a_rename_is_remembered_until_it_is_finished, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			a_removed_hook_takes_its_deliveries_along, enter, leave),
+		cmocka_unit_test_setup_teardown(hooks_are_swept_one_after_the_other, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			the_id_of_a_hook_that_is_not_swept_yet_is_not_given_again, enter, leave),
 		cmocka_unit_test_setup_teardown(a_delivery_comes_back_byte_for_byte, enter, leave),
 		cmocka_unit_test_setup_teardown(the_life_of_an_event_for_three_hooks, enter, leave),
 		cmocka_unit_test_setup_teardown(pages_go_by_due_time_then_id, enter, leave),
