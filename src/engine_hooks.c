@@ -30,7 +30,7 @@
 
 /* ---- what the engine keeps of each */
 
-struct hook_state *hook_state_of(struct engine *e, int64_t id)
+struct hook_state *hook_state_of(const struct engine *e, int64_t id)
 {
 	struct hook_state *s;
 	HASH_FIND(hh, e->states, &id, sizeof(id), s);
@@ -115,6 +115,19 @@ static int save(struct engine *e, const struct hook *h, struct err *err)
 	return 0;
 }
 
+/* What is on disk says it already: rm -r puts default after default in the place of defaults. */
+static bool is_saved(const struct engine *e, const struct hook *h, const struct hook *changed)
+{
+	struct buf was = BUF_SECRET(HOOK_JSON_MAX), is = BUF_SECRET(HOOK_JSON_MAX);
+	hook_json(h, HOOK_JSON_STORED, &was);
+	hook_json(changed, HOOK_JSON_STORED, &is);
+	bool same = !hook_state_of(e, h->id)->doubtful && !buf_error(&was) && !buf_error(&is) &&
+		was.len == is.len && !memcmp(was.data, is.data, is.len);
+	buf_release(&was);
+	buf_release(&is);
+	return same;
+}
+
 /* ---- entries in memory */
 
 /* There is none while hooks are loaded. */
@@ -172,8 +185,10 @@ int hook_change(void *ctx, int64_t id, hook_change_fn *change, void *arg, struct
 	if (!clone)
 		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
 	int r = change(clone, arg, err);
-	if (!r)
+	if (!r && !is_saved(e, h, clone)) {
 		r = save(e, clone, err);
+		hook_state_of(e, id)->doubtful = r != 0;
+	}
 	if (r) {
 		hook_free(clone);
 		return r;

@@ -51,6 +51,7 @@ struct hook_counts {
 struct hook_state {
 	int64_t id;
 	uint64_t pending;
+	bool doubtful; /* saving failed: its file may hold the old or the new */
 	struct hook_counts counts;
 	/* As the open transaction has them; they become `counts` when it is committed. */
 	struct hook_counts next;
@@ -289,7 +290,7 @@ int hook_make(void *ctx, const char *name, mode_t mode, struct who who, struct e
 int hook_remove(void *ctx, int64_t id, struct err *err);
 int hook_rename(void *ctx, int64_t id, const char *name, struct err *err);
 int hook_change(void *ctx, int64_t id, hook_change_fn *change, void *arg, struct err *err);
-struct hook_state *hook_state_of(struct engine *e, int64_t id); /* NULL: no such hook */
+struct hook_state *hook_state_of(const struct engine *e, int64_t id); /* NULL: no such hook */
 void hook_states_free(struct engine *e);
 /* Entries in memory, of hooks whose file and row are there, or gone. The first two take the hook. */
 struct hook_state *hook_enter(struct engine *e, struct hook *h);
