@@ -1,8 +1,12 @@
 #!/usr/bin/env bats
 # Directories of many entries: what the kernel keeps of them is never stale, and listings are exact.
+#
+# shellcheck disable=SC2010,SC2012,SC2016 # what ls says is the subject; a shell in between expands
 
 load ../lib/common
 load ../lib/flow
+
+LISTING=$BATS_TEST_DIRNAME/../lib/listing.py
 
 mtime() {
   stat -c %.Y "$1"
@@ -87,4 +91,55 @@ backlog_is() {
   [ "$(count pending)" -eq 1 ]
   eventually 30 backlog_is "$one"
   jq -se 'map(select(.outcome == "dropped" and .hook == "h").deliveries) == [5000]' "$MNT/log"
+}
+
+# exactly_once NAMES LISTED: each of the names is in the list, and nothing is in it twice.
+exactly_once() {
+  [ -z "$(sort "$2" | uniq -d)" ] || fail 'twice:' "$(sort "$2" | uniq -d | head)" || return
+  [ -z "$(sort "$2" | comm -23 <(sort "$1") -)" ] ||
+    fail 'missing:' "$(sort "$2" | comm -23 <(sort "$1") - | head)"
+}
+
+@test 'a hook that stays is listed exactly once, whatever comes, goes and is renamed meanwhile' {
+  mkdir "$MNT/hooks/"{stay,go,move}-{100..249}
+  ls "$MNT/hooks" | grep stay >"$HERE/stay"
+  cd "$MNT/hooks"
+  "$LISTING" . 1000 'i=$((N + 100))
+    [ $i -lt 250 ] || exit 0
+    mkdir new-$N; rmdir go-$i go-$((349 - i)) 2>/dev/null; mv move-$i moved-$i' >"$HERE/listed"
+  cd "$HERE"
+  exactly_once "$HERE/stay" "$HERE/listed"
+  # They did come, go and move, behind the place of the listing and before it.
+  grep -q new "$HERE/listed" && [ -e "$MNT/hooks/moved-100" ] && [ ! -e "$MNT/hooks/go-249" ]
+  # One that moved is the same hook: under one name of the two.
+  [ -z "$(grep move "$HERE/listed" | tr -d d | sort | uniq -d)" ]
+}
+
+@test 'a delivery that stays is listed exactly once, whatever comes, goes and moves meanwhile' {
+  collecting_hook h 'deployment/*'
+  events 1500
+  local h=$MNT/hooks/h
+  ls "$h/pending" >"$HERE/all"
+  awk 'NR % 3' "$HERE/all" >"$HERE/stay"
+  awk 'NR % 3 == 0' "$HERE/all" >"$HERE/go"
+  cd "$h/pending"
+  HERE=$HERE MNT=$MNT "$LISTING" . 2000 'i=$((N + 1))
+    [ $i -lt 30 ] || exit 0 # or what it adds would never end
+    first=$(sed -n ${i}p "$HERE/go") last=$(tail -n $i "$HERE/go" | head -n 1)
+    rm -f "$first" "$last"
+    echo "deployment/m/v1 completed" > "$MNT/events"' >"$HERE/listed"
+  cd "$HERE"
+  exactly_once "$HERE/stay" "$HERE/listed"
+  [ "$(comm -13 <(sort "$HERE/all") <(sort "$HERE/listed") | wc -l)" -gt 0 ] # new ones came
+  [ ! -e "$h/pending/$(head -n 1 "$HERE/go")" ]
+  [ ! -e "$h/pending/$(tail -n 1 "$HERE/go")" ]
+}
+
+@test 'a program can go back to any place of a listing' {
+  mkdir "$MNT/hooks/h"{100..399}
+  [ "$("$LISTING" --seek "$MNT/hooks")" -eq 299 ]
+  collecting_hook h 'deployment/*'
+  events 300
+  [ "$("$LISTING" --seek "$MNT/hooks/h/pending")" -eq 299 ]
+  [ "$("$LISTING" --seek "$MNT/hooks/h")" -gt 20 ]
 }
