@@ -143,3 +143,9 @@ exactly_once() {
   [ "$("$LISTING" --seek "$MNT/hooks/h/pending")" -eq 299 ]
   [ "$("$LISTING" --seek "$MNT/hooks/h")" -gt 20 ]
 }
+
+@test 'two thousand hooks are to ls, find, tar and rm what the same directories on tmpfs are' {
+  [ -d /dev/shm ] || skip 'no tmpfs to compare with'
+  mkdir "$HERE/show"
+  TMPDIR=$HERE/show WEBHOOKFS=$WEBHOOKFS "$BATS_TEST_DIRNAME/../show/bigtree.py" --check
+}
