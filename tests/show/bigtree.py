@@ -69,6 +69,7 @@ def make(directory, names):
 
 
 def row(what, here, there):
+    what = what.replace("|", r"\|")
     print(f"| {what} | {here:.3f} | {there:.3f} | {here / there:.1f} |", flush=True)
 
 
