@@ -101,7 +101,10 @@ exactly_once() {
 }
 
 @test 'a hook that stays is listed exactly once, whatever comes, goes and is renamed meanwhile' {
-  mkdir "$MNT/hooks/"{stay,go,move}-{100..249}
+  local i
+  for i in {100..249}; do # side by side, in the order in which they are listed
+    mkdir "$MNT/hooks/"{stay,go,move}-$i
+  done
   ls "$MNT/hooks" | grep stay >"$HERE/stay"
   cd "$MNT/hooks"
   "$LISTING" . 1000 'i=$((N + 100))
