@@ -13,8 +13,8 @@
 
 static int set_times(const struct fs *fs, const struct node *n, const struct stat *st, int to_set)
 {
-	bool own = n->kind == NODE_DELIVERY || (n->row && n->row->topic);
-	if (!n->hook || own || !(to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)))
+	if (!n->hook || n->kind == NODE_DELIVERY ||
+		!(to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)))
 		return 0;
 	struct buf file = BUF(HEADER_NAME_MAX + 16);
 	tree_hook_file(n, &file);
