@@ -31,8 +31,8 @@ struct options {
 	uint64_t grace_ms;
 	char *cacert; /* NULL: the system's */
 	struct guard guard;
-	char *spool; /* absolute; NULL: none */
-	char *fifo;  /* absolute; NULL: none */
+	char *spool;       /* absolute; NULL: none */
+	char *fifo;        /* absolute; NULL: none */
 	uint64_t log_size; /* bytes; 0: never rotated */
 	uint64_t log_keep;
 	char *proxy; /* a url that curl takes; NULL: none */

@@ -13,8 +13,8 @@
  *    what a listing has just told. Whoever changes the hook says so (fs_hook_changed), and their attributes
  *    are asked for anew. One that is gone is then answered ESTALE, and the kernel looks the path up
  *    again: the name means nothing now, or another hook;
- *  - files are never kept: what they show changes by itself, and their names may be hidden from one
- *    thread and not from another.
+ *  - files of hooks are never kept: what they show changes by itself, and their names may be hidden from one
+ *    thread and not from another; nor is the log, whose name is another file once it has been rotated.
  */
 #include "fs/fuse_internal.h"
 
@@ -25,7 +25,7 @@ struct kept kept_of(const struct node *n)
 {
 	if (n->kind == NODE_ROOT || (n->hook && tree_is_dir(n)))
 		return (struct kept){ MOMENT_S, MOMENT_S };
-	if (!n->hook)
+	if (!n->hook && n->row->nature != FILE_LOG)
 		return (struct kept){ FIXED_S, tree_is_dir(n) ? FIXED_S : 0 };
 	return (struct kept){ 0, 0 };
 }

@@ -184,7 +184,7 @@ struct node {
 
 /* The inode numbers of a hook's directories: that behind `ino`, its own behind 0; 0 at the end. */
 uint64_t tree_hook_dir(int64_t hook_id, uint64_t ino);
-bool tree_is_hook_ino(uint64_t ino);                                   /* of the hook's own */
+bool tree_is_hook_ino(uint64_t ino); /* of the hook's own */
 /* -ENOENT, -ESTALE: a log that has been rotated away. */
 int tree_node(const struct tree *t, uint64_t ino, struct node *out);
 int tree_delivery(const struct tree *t, int64_t id, struct node *out); /* -ENOENT */
