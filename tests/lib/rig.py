@@ -100,7 +100,16 @@ class Rig:
         with open(f"{self.top}/stderr", "ab") as stderr:
             self.process = subprocess.Popen([self.program, "-f", *options, self.state, self.mnt],
                                             stderr=stderr)
-        wait_for("the mount", 20, lambda: self.alive() and os.path.ismount(self.mnt))
+        wait_for("the mount", 20, lambda: self.alive() and self.mounted())
+
+    def mounted(self):
+        """Of a mount whose daemon has died the kernel may still know the root for a moment, but not
+        this."""
+        try:
+            os.statvfs(self.mnt)
+        except OSError:
+            return False
+        return os.path.ismount(self.mnt)
 
     def alive(self):
         if self.process.poll() is not None:
