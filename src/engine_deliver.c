@@ -90,6 +90,7 @@ struct request *deliver_request(const struct engine *e, const struct hook *h, ui
 		if (h->headers[i].value)
 			request_header(r, header_line(h->headers[i].name, h->headers[i].value));
 	sign_request(e, h, r, id, body);
+	mask_add_hook(&r->mask, h);
 	r->body_len = body->len;
 	r->body = buf_detach(body);
 	return r;
@@ -248,7 +249,7 @@ static const char *error_text(const struct result *r, char status[32])
 static int record_one(struct engine *e, const struct result *r)
 {
 	const struct flight *f = r->flight;
-	struct buf attempt = BUF(8 * OUTCOME_BODY_MAX);
+	struct buf attempt = BUF(8 * OUTCOME_KEPT_MAX);
 	char status[32];
 	if (r->verdict.action == VERDICT_AGAIN)
 		return 0;

@@ -155,12 +155,17 @@ static void show_outcome(const struct outcome *o, struct buf *out)
 	else
 		buf_addf(out, "outcome %s\n", delivered ? "delivered" : "rejected");
 	show_number(out, "http_status", o->http_status);
+	buf_addf(out, "http_version %s\n", o->http_version ? o->http_version : "-");
+	buf_addf(out, "connection %s\n", outcome_connection(o) ? outcome_connection(o) : "-");
 	show_us(out, "dns_ms", o->us.dns);
 	show_us(out, "connect_ms", o->us.connect);
 	show_us(out, "tls_ms", o->us.tls);
 	show_us(out, "first_byte_ms", o->us.first_byte);
 	show_us(out, "total_ms", o->us.total);
 	buf_addf(out, "error %s\n", *o->error ? o->error : "none");
+	buf_adds(out, "headers ");
+	outcome_headers_json(o, out);
+	buf_addc(out, '\n');
 	size_t len = o->body_len < RESPONSE_SHOWN ? o->body_len : RESPONSE_SHOWN;
 	buf_adds(out, "response ");
 	/* As a JSON string: one line, whatever the receiver sent. */

@@ -353,7 +353,7 @@ int client_take(struct client *c, struct outcome *out)
 		return 0;
 	DL_DELETE(c->taken, l);
 	*out = l->outcome;
-	l->outcome.body = NULL;
+	l->outcome = (struct outcome){ 0 };
 	letter_free(l);
 	return 1;
 }

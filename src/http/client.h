@@ -7,10 +7,12 @@
  * client_free's aborted ones excepted. Nobody outside http/ can tell that there is a thread.
  *
  * POST only; HTTP/1.1 or 2; kept connections; TLS verified; no redirects; only http and https; no
- * proxy but the one given, none from the environment; the timeout covers the whole attempt; responses are read to
- * OUTCOME_BODY_MAX after decoding. Header lines and keys may hold secrets: they are cleared before they are
- * freed, and curl's verbose output is never on. A connection is kept for requests with the same certificates.
+ * proxy but the one given, none from the environment; the timeout covers the whole attempt; of a response
+ * OUTCOME_KEPT_MAX is kept, after decoding, and nothing that the request's mask knows. Header lines and keys may
+ * hold secrets: they are cleared before they are freed, and curl's verbose output is never on. A connection is
+ * kept for requests with the same certificates.
  */
+#include "model/mask.h"
 #include "model/outcome.h"
 
 #include <stdbool.h>
@@ -28,6 +30,7 @@ struct client_options {
 		*guard;         /* which addresses may be called; outlives the client; NULL: all */
 	const char *user_agent; /* "webhookfs/0.1" */
 	unsigned connections;   /* kept at most; at least the requests at once */
+	unsigned lifetime_s;    /* of a connection, after which names are looked up anew; 0: 300 */
 };
 
 /* Made by request_new only. All pointers are malloc'ed and change hands. */
@@ -41,11 +44,12 @@ struct request {
 	size_t body_len;
 	/* PEM, where the request has its own; NULL: the client's cacert, no certificate, no key. */
 	char *ca, *cert, *key;
+	struct mask mask; /* what no outcome may repeat */
 };
 struct request *request_new(void); /* zeroed; aborts without memory */
 /* Takes the line; lines of a protected value are cleared like all others when freed. */
 void request_header(struct request *r, char *line);
-void request_free(struct request *r); /* NULL is fine; wipes all that was sent */
+void request_free(struct request *r); /* NULL is fine; wipes all of it */
 
 /* -EINVAL (with a sentence) when cacert cannot be read; -ENOMEM, -EAGAIN. Call it after daemonizing. */
 int client_new(const struct client_options *o, struct err *err, struct client **out);

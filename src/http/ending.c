@@ -30,6 +30,8 @@ static const struct ending endings[] = {
 	{ CURLE_OK, 0, 0, OUTCOME_RESPONSE, DETAIL_NONE, "" },
 	/* only on_body makes this one, when it has seen enough */
 	{ CURLE_WRITE_ERROR, 0, 0, OUTCOME_RESPONSE, DETAIL_NONE, "" },
+	/* The status counts; a body that cannot be read is not missed. */
+	{ CURLE_BAD_CONTENT_ENCODING, 0, STAGE_RECEIVING, OUTCOME_RESPONSE, DETAIL_NONE, "" },
 
 	{ CURLE_OPERATION_TIMEDOUT, 0, STAGE_RECEIVING, OUTCOME_BODY_TIMEOUT, DETAIL_NONE,
 		"the response did not end in time" },
@@ -146,6 +148,22 @@ static uint32_t span_us(curl_off_t from, curl_off_t to)
 	return to - from < UINT32_MAX ? (uint32_t)(to - from) : UINT32_MAX;
 }
 
+static const char *http_version(CURL *easy)
+{
+	switch (info_long(easy, CURLINFO_HTTP_VERSION)) {
+	case CURL_HTTP_VERSION_1_0:
+		return "1.0";
+	case CURL_HTTP_VERSION_1_1:
+		return "1.1";
+	case CURL_HTTP_VERSION_2_0:
+		return "2";
+	case CURL_HTTP_VERSION_3:
+		return "3";
+	default:
+		return NULL;
+	}
+}
+
 /* Fills in the times and returns how far the attempt came, its response aside. */
 static enum stage read_times(struct outcome *o, CURL *easy, curl_off_t first_byte_us)
 {
@@ -153,7 +171,8 @@ static enum stage read_times(struct outcome *o, CURL *easy, curl_off_t first_byt
 	curl_off_t connected = info_us(easy, CURLINFO_CONNECT_TIME_T);
 	curl_off_t ready = info_us(easy, CURLINFO_PRETRANSFER_TIME_T);
 
-	if (info_long(easy, CURLINFO_NUM_CONNECTS) > 0) {
+	o->connects = (unsigned)info_long(easy, CURLINFO_NUM_CONNECTS);
+	if (o->connects) {
 		o->us.dns = span_us(0, resolved);
 		o->us.connect = span_us(resolved, connected);
 		o->us.tls = span_us(connected, info_us(easy, CURLINFO_APPCONNECT_TIME_T));
@@ -184,10 +203,12 @@ void ending_read(
 	enum stage stage = read_times(o, easy, first_byte_us);
 	struct curl_header *retry_after;
 
+	o->kept = stage == STAGE_WAITING && !o->connects;
 	/* An interim response (1xx) is none yet. */
 	if (status >= 200) {
 		stage = STAGE_RECEIVING;
 		o->http_status = (int)status;
+		o->http_version = http_version(easy);
 		if (curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &retry_after) ==
 			CURLHE_OK)
 			copy_clean(o->retry_after, sizeof(o->retry_after), retry_after->value);
@@ -216,6 +237,16 @@ void ending_own(struct outcome *o, const char *why)
 	if (*why)
 		explain(o, &own, CURLE_OK, 0, "");
 	o->kind = OUTCOME_CERTIFICATE;
+}
+
+void ending_flooded(struct outcome *o)
+{
+	static const struct ending flooded = {
+		.kind = OUTCOME_BROKEN,
+		.sentence = "the response has too many headers",
+	};
+
+	explain(o, &flooded, CURLE_OK, 0, "");
 }
 
 void ending_aborted(struct outcome *o)

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * ending: how curl's transfer ended → the outcome's kind, sentence, status and times: a table of rows.
+ * ending: how curl's transfer ended → the outcome's kind, sentence, status, connection and times: a table of rows.
  *
  * Knows no threads, no sockets, no bodies. The sentence holds nothing of the request: no path, no
  * query, no header. What a receiver put into it (a certificate's name) is made printable ASCII.
@@ -22,4 +22,6 @@ void ending_local(struct outcome *o, CURLcode code);
 void ending_denied(struct outcome *o, const char *why);
 /* TLS failed with certificates of the request's own: `why`, or "" to leave curl's words. */
 void ending_own(struct outcome *o, const char *why);
+/* We gave up reading its headers. */
+void ending_flooded(struct outcome *o);
 void ending_aborted(struct outcome *o);

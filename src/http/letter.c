@@ -39,6 +39,7 @@ void request_release(struct request *r)
 	wipe_free_str(r->ca);
 	wipe_free_str(r->cert);
 	wipe_free_str(r->key);
+	mask_release(&r->mask);
 	*r = (struct request){ .tag = r->tag };
 }
 

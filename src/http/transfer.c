@@ -16,10 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A response longer than this is ended here: its status is known, and more would only cost. */
-#define BODY_READ_MAX (OUTCOME_BODY_MAX + 1024 * 1024)
 /* Old enough to have saved every handshake that matters, young enough to see a DNS change. */
-#define CONNECTION_LIFETIME_S 300L
+#define LIFETIME_S 300u
 
 /* --- What curl calls ------------------------------------------------------------------------------ */
 
@@ -53,10 +51,8 @@ static size_t on_header(char *data, size_t one, size_t len, void *ctx)
 {
 	struct transfer *t = ctx;
 
-	(void)data;
 	(void)one; /* 1 by definition */
-	t->answered = true;
-	return len;
+	return response_header(&t->response, data, len) ? len : 0;
 }
 
 /* The first call behind the first header: there curl has just taken the time. */
@@ -69,7 +65,7 @@ static int on_progress(
 	(void)down;
 	(void)up_total;
 	(void)up;
-	if (t->answered && !t->first_byte_us)
+	if (t->response.answered && !t->first_byte_us)
 		(void)curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &t->first_byte_us);
 	return 0;
 }
@@ -77,12 +73,9 @@ static int on_progress(
 static size_t on_body(char *data, size_t one, size_t len, void *ctx)
 {
 	struct transfer *t = ctx;
-	size_t room = OUTCOME_BODY_MAX - t->body.len;
 
 	(void)one;
-	buf_add(&t->body, data, len < room ? len : room);
-	t->received += len;
-	return t->received <= BODY_READ_MAX ? len : CURL_WRITEFUNC_ERROR;
+	return response_body(&t->response, data, len) ? len : CURL_WRITEFUNC_ERROR;
 }
 
 /* --- Handles -------------------------------------------------------------------------------------- */
@@ -136,8 +129,11 @@ CURL *transfer_model(const struct client_options *o)
 	bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	/* Else a lookup that outlives its attempt would be waited for, and everything with it. */
 	bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-	bad |= curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFETIME_S);
+	bad |= curl_easy_setopt(
+		easy, CURLOPT_MAXLIFETIME_CONN, (long)(o->lifetime_s ? o->lifetime_s : LIFETIME_S));
 	bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	/* Nothing is asked for (transfer_chain), but what comes encoded all the same is decoded. */
+	bad |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
 	bad |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
 	bad |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 	bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -159,7 +155,7 @@ struct transfer *transfer_new(
 
 	if (!t)
 		return NULL;
-	buf_init(&t->body, OUTCOME_BODY_MAX);
+	response_init(&t->response);
 	t->sockets = sockets;
 	t->guard = guard;
 	t->easy = curl_easy_duphandle(model);
@@ -183,19 +179,22 @@ struct transfer *transfer_new(
 void transfer_free(struct transfer *t)
 {
 	curl_easy_cleanup(t->easy);
-	buf_release(&t->body);
+	response_release(&t->response);
 	free(t->lines);
 	if (t->letter)
 		letter_free(t->letter);
 	free(t);
 }
 
-/* Chains the request's own lines up as curl wants them, without a copy. */
+/* Chains the request's own lines up as curl wants them, without a copy; behind them, what curl is not
+ * to send by itself. */
 static bool transfer_chain(struct transfer *t, const struct request *r)
 {
 	/* Or curl would ask before it sends a body of 1 MiB, and wait a second for the answer. */
 	static char no_expect[] = "Expect:";
-	size_t need = r->header_count + 1;
+	/* Answers are short: encoding them gains nothing. */
+	static char no_encoding[] = "Accept-Encoding:";
+	size_t need = r->header_count + 2;
 
 	if (need > t->lines_cap) {
 		struct curl_slist *lines = reallocarray(t->lines, need, sizeof(*lines));
@@ -207,7 +206,9 @@ static bool transfer_chain(struct transfer *t, const struct request *r)
 	}
 	for (size_t i = 0; i < r->header_count; i++)
 		t->lines[i] = (struct curl_slist){ r->headers[i], &t->lines[i + 1] };
-	t->lines[r->header_count] = (struct curl_slist){ no_expect, NULL };
+	t->lines[r->header_count] =
+		(struct curl_slist){ no_expect, &t->lines[r->header_count + 1] };
+	t->lines[r->header_count + 1] = (struct curl_slist){ no_encoding, NULL };
 	return true;
 }
 
@@ -243,21 +244,24 @@ static CURLcode set_own(struct transfer *t, const struct request *r)
 
 /* --- An attempt ----------------------------------------------------------------------------------- */
 
+/* To curl 0 is no limit at all, and more than an int is an error. */
+static void set_timeout(struct transfer *t, uint64_t ms)
+{
+	long timeout_ms = ms < 1 ? 1 : ms < INT_MAX ? (long)ms : INT_MAX;
+
+	(void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+	(void)curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
+}
+
 CURLcode transfer_prepare(struct transfer *t)
 {
 	const struct request *r = &t->letter->request;
-	/* To curl 0 is no limit at all, and more than an int is an error. */
-	long timeout_ms = r->timeout_ms < 1 ? 1
-		: r->timeout_ms < INT_MAX   ? (long)r->timeout_ms
-					    : INT_MAX;
 	CURLcode code;
 
-	t->received = 0;
-	t->answered = false;
 	t->first_byte_us = 0;
 	t->called = false;
 	t->denied[0] = '\0';
-	buf_reset(&t->body);
+	response_begin(&t->response, &r->mask);
 	if (!transfer_chain(t, r))
 		return CURLE_OUT_OF_MEMORY;
 	code = curl_easy_setopt(t->easy, CURLOPT_URL, r->url);
@@ -269,8 +273,7 @@ CURLcode transfer_prepare(struct transfer *t)
 	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
 	/* Without any, curl would read a body from stdin. */
 	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, r->body ? r->body : "");
-	(void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, timeout_ms);
-	(void)curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
+	set_timeout(t, r->timeout_ms);
 	return CURLE_OK;
 }
 
@@ -285,18 +288,18 @@ static void read_own(struct transfer *t, CURLcode code)
 	ending_own(&t->letter->outcome, err.sentence);
 }
 
-/* The body changes hands; without memory to keep one there is none, which changes no verdict. */
 void transfer_read(struct transfer *t, CURLcode code)
 {
 	struct outcome *o = &t->letter->outcome;
+	const struct mask *m = &t->letter->request.mask;
 
 	ending_read(o, t->easy, code, t->words, t->first_byte_us);
 	if (t->denied[0] && !t->called)
 		ending_denied(o, t->denied);
 	if (o->kind == OUTCOME_TLS && t->own)
 		read_own(t, code);
-	o->body_len = t->body.len;
-	o->body = buf_detach(&t->body);
-	if (!o->body)
-		o->body_len = 0;
+	if (response_flooded(&t->response))
+		ending_flooded(o);
+	o->error[mask_apply(m, o->error, strlen(o->error), false)] = '\0';
+	response_give(&t->response, code == CURLE_OK, o);
 }

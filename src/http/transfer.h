@@ -8,7 +8,7 @@
  * then for each attempt a letter, _prepare, curl's work, _read, the letter away.
  */
 #include "http/guard.h"
-#include "util/buf.h"
+#include "http/response.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -24,9 +24,7 @@ struct transfer {
 	struct curl_slist *lines; /* nodes over the letter's own strings */
 	size_t lines_cap;
 	bool own; /* the request came with certificates of its own: good for this attempt only */
-	struct buf body;
-	size_t received;             /* bytes of body, kept or not */
-	bool answered;               /* a header came */
+	struct response response;
 	curl_off_t first_byte_us;    /* since the start; 0: none yet */
 	char words[CURL_ERROR_SIZE]; /* curl's, on what went wrong */
 	struct sockets *sockets;

@@ -8,9 +8,10 @@
 
 void outcome_release(struct outcome *o)
 {
+	free(o->head);
 	free(o->body);
-	o->body = NULL;
-	o->body_len = 0;
+	o->head = o->body = NULL;
+	o->head_len = o->body_len = 0;
 }
 
 const char *outcome_name(enum outcome_kind k)
@@ -34,10 +35,86 @@ const char *outcome_name(enum outcome_kind k)
 	return (unsigned)k < OUTCOME_KIND_COUNT ? names[k] : "?";
 }
 
+const char *outcome_connection(const struct outcome *o)
+{
+	return o->kept ? "kept" : o->connects ? "new" : NULL;
+}
+
+/* Hundreds of thousands of these are kept, so what did not happen takes one byte. */
 static void add_ms(struct buf *out, const char *key, uint32_t us)
 {
-	buf_addf(out, ",\"%s\":%u.%03u", key, us / 1000, us % 1000);
+	if (us)
+		buf_addf(out, ",\"%s\":%u.%03u", key, us / 1000, us % 1000);
+	else
+		buf_addf(out, ",\"%s\":0", key);
 }
+
+/* ---- headers */
+
+struct line {
+	const char *name, *value;
+	size_t name_len, value_len;
+};
+
+/* The line at *at, which moves behind it; false at the end. */
+static bool next_line(const struct outcome *o, size_t *at, struct line *out)
+{
+	const char *start = o->head + *at, *end, *colon;
+
+	if (*at >= o->head_len)
+		return false;
+	end = memchr(start, '\n', o->head_len - *at);
+	colon = memchr(start, ':', o->head_len - *at);
+	*at = (size_t)(end + 1 - o->head);
+	*out = (struct line){ start, colon + 2, (size_t)(colon - start),
+		(size_t)(end - colon - 2) };
+	return true;
+}
+
+static bool same_name(const struct line *a, const struct line *b)
+{
+	return a->name_len == b->name_len && !memcmp(a->name, b->name, a->name_len);
+}
+
+static bool told_before(const struct outcome *o, const struct line *l)
+{
+	struct line other;
+
+	for (size_t at = 0; next_line(o, &at, &other) && other.name != l->name;)
+		if (same_name(&other, l))
+			return true;
+	return false;
+}
+
+/* Some 100 lines at most (http/response), so that looking for each name in all of them is quick. */
+void outcome_headers_json(const struct outcome *o, struct buf *out)
+{
+	struct buf value = BUF(OUTCOME_KEPT_MAX);
+	struct line l, more;
+	char comma = '{';
+
+	for (size_t at = 0; next_line(o, &at, &l);) {
+		if (told_before(o, &l))
+			continue;
+		buf_reset(&value);
+		buf_add(&value, l.value, l.value_len);
+		for (size_t behind = at; next_line(o, &behind, &more);) {
+			if (!same_name(&more, &l))
+				continue;
+			buf_adds(&value, ", ");
+			buf_add(&value, more.value, more.value_len);
+		}
+		buf_addc(out, comma);
+		buf_add_json(out, l.name, l.name_len);
+		buf_addc(out, ':');
+		buf_add_json(out, buf_str(&value), value.len);
+		comma = ',';
+	}
+	buf_adds(out, comma == '{' ? "{}" : "}");
+	buf_release(&value);
+}
+
+/* ---- the whole */
 
 void outcome_json(const struct outcome *o, unsigned number, int64_t time_ms, struct buf *out)
 {
@@ -58,6 +135,14 @@ void outcome_json(const struct outcome *o, unsigned number, int64_t time_ms, str
 	add_ms(out, "tls_ms", o->us.tls);
 	add_ms(out, "first_byte_ms", o->us.first_byte);
 	add_ms(out, "total_ms", o->us.total);
+	if (outcome_connection(o))
+		buf_addf(out, ",\"connection\":\"%s\"", outcome_connection(o));
+	if (o->http_version)
+		buf_addf(out, ",\"http_version\":\"%s\"", o->http_version);
+	if (o->head_len) {
+		buf_adds(out, ",\"headers\":");
+		outcome_headers_json(o, out);
+	}
 	if (o->body_len) {
 		buf_addf(out, ",\"body_bytes\":%zu,\"body\":", o->body_len);
 		buf_add_json(out, o->body, text_utf8_check(o->body, o->body_len));

@@ -127,7 +127,7 @@ ended_test() {
   [ -z "$(cat "$MNT/hooks/h/test")" ]
   echo failed >"$MNT/hooks/h/test"
   [ "$(cut -d ' ' -f 1 "$MNT/hooks/h/test" | xargs)" = \
-    'time event outcome http_status dns_ms connect_ms tls_ms first_byte_ms total_ms error response' ]
+    'time event outcome http_status http_version connection dns_ms connect_ms tls_ms first_byte_ms total_ms error headers response' ]
   [[ $(value "$MNT/hooks/h/test" time) =~ ^20[0-9]{2}-[0-9-]+T[0-9:.]+Z$ ]]
   shows event deployment_request_failed
   shows http_status 200

@@ -21,6 +21,11 @@
 
 enum then { KEEP, ONCE, CLOSE, RESET, HANG, REPEAT };
 
+/* The one that is longer than up to its first NUL. */
+static const char zipped[] =
+	"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: 22\r\n\r\n"
+	"\x78\x9c\xcb\x48\xcd\xc9\xc9\xd7\x51\x28\xcd\x4b\x2c\xce\x4e\x4d\x01\x00\x27\x5c\x05\x4c";
+
 static const struct reply {
 	const char *path;
 	const char *bytes;
@@ -43,6 +48,13 @@ static const struct reply {
 	{ "/early",
 		"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 201 Made\r\nContent-Length: 0\r\n\r\n",
 		KEEP },
+	{ "/zip", zipped, KEEP },
+	{ "/zap", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain",
+		CLOSE },
+	{ "/echo",
+		"HTTP/1.1 401 No\r\nX-Sent: Token s3cret-and-more\r\nSet-Cookie: id=17\r\n"
+		"Content-Length: 99\r\n\r\n{\"not\":\"s3cret-and-more\",\"no\":\"s3cret-an",
+		CLOSE },
 	{ "/silent", "", HANG },
 	{ "/interim", "HTTP/1.1 103 Early Hints\r\n\r\n", HANG },
 	{ "/stuck", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhel", HANG },
@@ -58,6 +70,7 @@ static const struct reply {
 	{ CONNECT_TO "refused.test:443", "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", KEEP },
 	{ CONNECT_TO "broken.test:443", "", CLOSE },
 	{ "/headers", "HTTP/1.1 200 OK\r\nX-Again: and again and again and again\n", REPEAT },
+	{ "/hints", "HTTP/1.1 103 Early Hints\r\nX-Again: and again\n", REPEAT },
 };
 
 static struct receiver {
@@ -106,6 +119,7 @@ static bool answer(int fd, const char *head, unsigned nth)
 	static const struct linger reset = { 1, 0 };
 	const struct reply *r = replies;
 	const char *again;
+	size_t len;
 	char byte;
 
 	while (r < replies + COUNT(replies) &&
@@ -114,7 +128,8 @@ static bool answer(int fd, const char *head, unsigned nth)
 		r++;
 	if (r == replies + COUNT(replies) || (r->then == ONCE && nth > 1))
 		return false;
-	if (send(fd, r->bytes, strlen(r->bytes), MSG_NOSIGNAL) < 0)
+	len = r->bytes == zipped ? sizeof(zipped) - 1 : strlen(r->bytes);
+	if (send(fd, r->bytes, len, MSG_NOSIGNAL) < 0)
 		return false;
 	switch (r->then) {
 	case KEEP:

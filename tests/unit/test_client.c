@@ -107,6 +107,10 @@ static void test_every_ending_has_its_kind(void **state)
 			"the connection was closed within the response", "" },
 		{ "/garbage", ENOUGH, OUTCOME_BROKEN, 0, "",
 			"the response is not HTTP: Received HTTP/0.9 when not allowed", "" },
+		{ "/headers", ENOUGH, OUTCOME_BROKEN, 200, "", "the response has too many headers",
+			"" },
+		{ "/hints", ENOUGH, OUTCOME_BROKEN, 0, "", "the response has too many headers",
+			"" },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -127,7 +131,7 @@ static void test_every_ending_has_its_kind(void **state)
 /* Whose sentences are curl's to choose. */
 static void test_what_is_not_http_is_broken(void **state)
 {
-	static const char *const paths[] = { "/version", "/badchunk", "/headers" };
+	static const char *const paths[] = { "/version", "/badchunk" };
 
 	for (size_t i = 0; i < COUNT(paths); i++) {
 		struct outcome o = attempt(*state, request_of(paths[i], i, ENOUGH));
@@ -143,8 +147,43 @@ static void test_a_long_body_is_cut(void **state)
 
 	assert_int_equal(o.kind, OUTCOME_RESPONSE);
 	assert_int_equal(o.http_status, 200);
-	assert_int_equal(o.body_len, OUTCOME_BODY_MAX);
+	assert_int_equal(o.body_len, OUTCOME_KEPT_MAX);
 	assert_memory_equal(o.body, "again\nagain\n", 12);
+	outcome_release(&o);
+}
+
+static void test_what_is_encoded_unasked_is_decoded(void **state)
+{
+	struct outcome o = attempt(*state, request_of("/zip", 1, ENOUGH));
+
+	assert_string_equal(o.error, "");
+	assert_int_equal(o.body_len, 14);
+	assert_memory_equal(o.body, "hello, unasked", 14);
+	outcome_release(&o);
+	o = attempt(*state, request_of("/zap", 2, ENOUGH)); /* it lies */
+	assert_int_equal(o.kind, OUTCOME_RESPONSE);
+	assert_int_equal(o.http_status, 200);
+	outcome_release(&o);
+}
+
+/* The last of them is cut off. */
+static void test_nothing_protected_comes_back(void **state)
+{
+	static const char secret[] = "Token s3cret-and-more",
+			  head[] = "x-sent: ********\n"
+				   "set-cookie: ********\n"
+				   "content-length: 99\n",
+			  body[] = "{\"not\":\"********\",\"no\":\"";
+	struct request *r = request_of("/echo", 1, ENOUGH);
+	struct outcome o;
+
+	mask_add(&r->mask, secret, strlen(secret));
+	o = attempt(*state, r);
+	assert_int_equal(o.http_status, 401);
+	assert_int_equal(o.head_len, strlen(head));
+	assert_memory_equal(o.head, head, o.head_len);
+	assert_int_equal(o.body_len, strlen(body));
+	assert_memory_equal(o.body, body, o.body_len);
 	outcome_release(&o);
 }
 
@@ -196,10 +235,35 @@ static void test_connections_are_kept(void **state)
 	assert_int_equal(receiver.connections, 1);
 
 	o = attempt(*state, request_of("/ok", 1, ENOUGH));
+	assert_string_equal(outcome_connection(&o), "kept");
+	assert_string_equal(o.http_version, "1.1");
 	assert_int_equal(o.us.dns + o.us.connect + o.us.tls, 0);
 	assert_true(o.us.first_byte > 0);
 	assert_true(o.us.total >= o.us.first_byte);
 	outcome_release(&o);
+}
+
+/* It is in use again and again, so it is not its idleness that ends it. */
+static void test_a_connection_has_a_lifetime(void **state)
+{
+	struct client_options o = options;
+	struct client *c;
+	unsigned connects = 0;
+
+	(void)state;
+	o.lifetime_s = 1;
+	assert_int_equal(client_new(&o, NULL, &c), 0);
+	for (int i = 0; connects < 2; i++) {
+		struct outcome out = attempt(c, request_of("/ok", 1, ENOUGH));
+
+		assert_true(i * 5 < ENOUGH);
+		assert_string_equal(outcome_connection(&out), out.connects ? "new" : "kept");
+		connects += out.connects;
+		outcome_release(&out);
+		usleep(5000);
+	}
+	assert_int_equal(receiver.connections, 2);
+	client_free(c);
 }
 
 static void test_a_connection_closed_while_idle_is_replaced(void **state)
@@ -249,6 +313,9 @@ static void test_a_refused_port(void **state)
 	assert_attempt(*state, "/later", 503); /* of which nothing may be left */
 	o = attempt(*state, request_to(format("http://127.0.0.1:%u/" SECRET, port), 5, ENOUGH));
 	assert_string_equal(outcome_name(o.kind), "refused");
+	assert_int_equal(o.connects, 0);
+	assert_null(outcome_connection(&o));
+	assert_null(o.http_version);
 	assert_string_equal(o.error, "connecting failed: Connection refused");
 	assert_int_equal(o.http_status, 0);
 	assert_string_equal(o.retry_after, "");
@@ -314,6 +381,7 @@ static void test_a_name_that_does_not_resolve(void **state)
 		assert_string_equal(o.error, "the host's name was not resolved");
 		o = attempt(*state, request_of(i % 2 ? "/close" : "/last", 2, ENOUGH));
 		assert_int_equal(o.kind, i % 2 ? OUTCOME_BROKEN : OUTCOME_RESPONSE);
+		outcome_release(&o);
 	}
 }
 
@@ -442,9 +510,12 @@ int main(void)
 		WITH_RECEIVER(test_every_ending_has_its_kind),
 		WITH_RECEIVER(test_what_is_not_http_is_broken),
 		WITH_RECEIVER(test_a_long_body_is_cut),
+		WITH_RECEIVER(test_what_is_encoded_unasked_is_decoded),
+		WITH_RECEIVER(test_nothing_protected_comes_back),
 		WITH_RECEIVER(test_the_request_is_sent_as_given),
 		WITH_RECEIVER(test_any_body_is_sent),
 		WITH_RECEIVER(test_connections_are_kept),
+		WITH_RECEIVER(test_a_connection_has_a_lifetime),
 		WITH_RECEIVER(test_a_connection_closed_while_idle_is_replaced),
 		WITH_RECEIVER(test_a_connection_closed_under_a_request_is_replaced),
 		WITH_RECEIVER(test_hundreds_are_answered_once_each),
