@@ -145,6 +145,11 @@ static void client_collect(struct client *c)
 		CURLcode code = message->data.result;
 
 		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
+		if (transfer_again(t, code)) {
+			(void)curl_multi_remove_handle(c->multi, t->easy);
+			if (curl_multi_add_handle(c->multi, t->easy) == CURLM_OK)
+				continue;
+		}
 		transfer_read(t, code);
 		transfer_end(c, t);
 	}

@@ -259,6 +259,8 @@ CURLcode transfer_prepare(struct transfer *t)
 	CURLcode code;
 
 	t->first_byte_us = 0;
+	t->spent_us = 0;
+	t->words[0] = '\0';
 	t->called = false;
 	t->denied[0] = '\0';
 	response_begin(&t->response, &r->mask);
@@ -273,6 +275,7 @@ CURLcode transfer_prepare(struct transfer *t)
 	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
 	/* Without any, curl would read a body from stdin. */
 	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, r->body ? r->body : "");
+	(void)curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 0L);
 	set_timeout(t, r->timeout_ms);
 	return CURLE_OK;
 }
@@ -288,12 +291,68 @@ static void read_own(struct transfer *t, CURLcode code)
 	ending_own(&t->letter->outcome, err.sentence);
 }
 
+/* Over HTTP/2 a stream may end with its connection; if curl has words for it, it was ended by itself. */
+static bool is_lost(const struct transfer *t, CURLcode code)
+{
+	switch (code) {
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_GOT_NOTHING:
+	case CURLE_HTTP2:
+		return true;
+	case CURLE_HTTP2_STREAM:
+		return !t->words[0];
+	default:
+		return false;
+	}
+}
+
+bool transfer_again(struct transfer *t, CURLcode code)
+{
+	uint64_t timeout_ms = t->letter->request.timeout_ms, spent_ms;
+	curl_off_t spent_us = 0;
+	long connects = 1;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &spent_us);
+	spent_ms = (uint64_t)spent_us / 1000;
+	if (t->spent_us || !is_lost(t, code) || connects || t->response.answered || t->denied[0] ||
+		spent_ms >= timeout_ms)
+		return false;
+	t->spent_us = spent_us + 1; /* never 0 */
+	(void)curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
+	set_timeout(t, timeout_ms - spent_ms);
+	return true;
+}
+
+/*
+ * A receiver may answer before it has read all of the request and read no more (over HTTP/2, nginx's `return`
+ * does). What then fails is the sending, and a whole response counts for what it is: RFC 9113, §8.1. It is
+ * known to be whole by its length; or, over HTTP/2, when curl itself found the stream at its end, an error
+ * that it has no words for.
+ */
+static bool answered_whole(const struct transfer *t, CURLcode code)
+{
+	curl_off_t expected = -1, received = 0;
+	long status = 0;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &expected);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
+	if (status < 200 || t->response.in_head)
+		return false;
+	return expected == received || (code == CURLE_HTTP2_STREAM && !t->words[0]);
+}
+
 void transfer_read(struct transfer *t, CURLcode code)
 {
 	struct outcome *o = &t->letter->outcome;
 	const struct mask *m = &t->letter->request.mask;
 
+	if (code != CURLE_OK && answered_whole(t, code))
+		code = CURLE_OK;
 	ending_read(o, t->easy, code, t->words, t->first_byte_us);
+	o->us.total += (uint32_t)t->spent_us; /* less than the timeout, so it fits */
 	if (t->denied[0] && !t->called)
 		ending_denied(o, t->denied);
 	if (o->kind == OUTCOME_TLS && t->own)

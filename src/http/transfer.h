@@ -31,6 +31,7 @@ struct transfer {
 	const struct guard *guard;   /* NULL: none */
 	bool called;                 /* an address was, so what came of that counts */
 	char denied[GUARD_WHY_SIZE]; /* why another was not */
+	curl_off_t spent_us;         /* by the try before this one; 0: this is the first */
 	struct transfer *prev, *next;
 };
 
@@ -43,5 +44,11 @@ void transfer_free(struct transfer *t); /* with its letter */
 
 /* Sets what its letter asks for; then it is ready for the multi. */
 CURLcode transfer_prepare(struct transfer *t);
+/*
+ * True if an attempt that ended with `code` is made once more, now: it went over a kept connection
+ * that was lost before anything came back. Receivers close those when they like, and the request may be on
+ * its way by then. Prepared for the multi again, for a new connection and what is left of its time.
+ */
+bool transfer_again(struct transfer *t, CURLcode code);
 /* Ended with `code`: fills in the letter's outcome, which takes the body. */
 void transfer_read(struct transfer *t, CURLcode code);

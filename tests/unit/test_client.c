@@ -282,6 +282,25 @@ static void test_a_connection_closed_under_a_request_is_replaced(void **state)
 	assert_int_equal(receiver.requests, 39);
 }
 
+/* While a long request is sent: that is ours to repeat, on a connection of its own. */
+static void test_a_connection_closed_within_a_request_is_replaced(void **state)
+{
+	for (uint64_t i = 0; i < 20; i++) {
+		struct request *r = request_of("/shy", i, ENOUGH);
+		struct outcome o;
+
+		free(r->body);
+		r->body_len = 3 * 1024 * 1024;
+		r->body = calloc(1, r->body_len);
+		o = attempt(*state, r);
+		assert_string_equal(o.error, "");
+		assert_int_equal(o.http_status, 200);
+		outcome_release(&o);
+	}
+	assert_int_equal(receiver.connections, 20);
+	assert_int_equal(receiver.requests, 20);
+}
+
 static void test_hundreds_are_answered_once_each(void **state)
 {
 	enum { REQUESTS = 500, AT_ONCE = 32 };
@@ -518,6 +537,7 @@ int main(void)
 		WITH_RECEIVER(test_a_connection_has_a_lifetime),
 		WITH_RECEIVER(test_a_connection_closed_while_idle_is_replaced),
 		WITH_RECEIVER(test_a_connection_closed_under_a_request_is_replaced),
+		WITH_RECEIVER(test_a_connection_closed_within_a_request_is_replaced),
 		WITH_RECEIVER(test_hundreds_are_answered_once_each),
 		WITH_RECEIVER(test_a_refused_port),
 		WITH_RECEIVER(test_an_address_that_is_none),

@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# Requests share connections, by HTTP/2 where the receiver speaks it, and each attempt says over what it went.
+
+load ../lib/common
+load ../lib/flow
+load ../lib/nginx
+
+setup() { prepare; }
+
+events() {
+  local i
+  for ((i = 1; i <= $1; i++)); do echo "deployment/m/v1 completed request_id=r$i"; done >"$MNT/events"
+}
+
+# secure_nginx LISTEN [SERVER]: with a certificate that the mount's cacert= knows.
+secure_nginx() {
+  mkdir "$HERE/certs"
+  "$BATS_TEST_DIRNAME/../lib/certs.sh" "$HERE/certs"
+  start_nginx "$1" "ssl_certificate $HERE/certs/server.pem;
+    ssl_certificate_key $HERE/certs/server.key;
+    ${2:-}
+    location / { return 200; }" || return
+  start -o "cacert=$HERE/certs/ca.pem"
+  make_hook h "https://localhost:$NGINX_PORT/" completed 'deployment/*'
+}
+
+# attempts FILTER: what jq finds in each attempt of what arrived, each different answer once with its count.
+attempts() {
+  find "$MNT/hooks/h/delivered" -type f -exec jq -r ".attempts[] | $1" {} + | sort | uniq -c |
+    awk '{ print $2, $1 }'
+}
+
+@test 'requests go over the connection of those before' {
+  start_sink
+  start
+  make_hook h "$SINK_URL/" completed 'deployment/*'
+  events 100
+  settled
+  [ "$(jq .connection "$SINK_DIR/requests.jsonl" | sort -u | wc -l)" -le 64 ]
+  new=$(attempts .connection | value /dev/stdin new)
+  [ "$(jq .connection "$SINK_DIR/requests.jsonl" | sort -u | wc -l)" -eq "$new" ] || fail "$new new ones"
+  [ "$(attempts .connection | value /dev/stdin kept)" -eq $((100 - new)) ]
+  [ "$(attempts .http_version)" = '1.1 100' ]
+}
+
+@test 'a receiver that speaks HTTP/2 gets hundreds of requests over a few connections' {
+  secure_nginx 'ssl http2'
+  echo 4 >"$MNT/hooks/h/max_inflight"
+  events 300
+  settled 30
+  [ "$(attempts .http_version)" = '2 300' ] || fail "$(attempts .http_version)"
+  [ "$(cut -d' ' -f1 "$NGINX_DIR/requests" | sort | uniq -c | xargs)" = '300 HTTP/2.0' ]
+  [ "$(nginx_connections)" -le 4 ] || fail "$(nginx_connections) connections"
+  [ "$(attempts .connection | value /dev/stdin new)" -eq "$(nginx_connections)" ]
+}
+
+@test 'a receiver that speaks only HTTP/1.1 over TLS gets that' {
+  secure_nginx ssl
+  events 20
+  settled
+  [ "$(attempts .http_version)" = '1.1 20' ]
+}
+
+@test 'a receiver that closes its connections every now and then costs no attempt' {
+  for listen in 'ssl http2' ssl; do
+    secure_nginx "$listen" 'keepalive_requests 7;'
+    events 300
+    settled 30
+    [ "$(jq -r .outcome "$MNT/log" | sort | uniq -c | xargs)" = '300 delivered' ] ||
+      fail "$listen:" "$(jq -r 'select(.outcome != "delivered")' "$MNT/log")"
+    [ "$(nginx_connections)" -ge 40 ]
+    stop
+    stop_sinks
+    rm -r "$HERE/certs" "$STATE" "$NGINX_DIR"
+  done
+}
+
+@test 'test tells what it went over' {
+  secure_nginx 'ssl http2'
+  echo >"$MNT/hooks/h/test"
+  [ "$(value "$MNT/hooks/h/test" http_version)" = 2 ]
+  [ "$(value "$MNT/hooks/h/test" connection)" = new ]
+  value "$MNT/hooks/h/test" headers | jq -e '.server | startswith("nginx")'
+  echo >"$MNT/hooks/h/test"
+  [ "$(value "$MNT/hooks/h/test" connection)" = kept ]
+  echo "$NOWHERE" >"$MNT/hooks/h/url"
+  ! echo >"$MNT/hooks/h/test" || fail 'it arrived'
+  [ "$(value "$MNT/hooks/h/test" connection)" = - ]
+}
