@@ -58,6 +58,7 @@ static void arrivals_announce(struct engine *e)
 		struct hook_state *s = hook_state_of(e, a->hook_id);
 		if (!s)
 			continue;
+		s->accepted++;
 		s->pending++;
 		e->pending++;
 		changed_hook(e, s);

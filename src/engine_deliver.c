@@ -442,6 +442,9 @@ static void conclude_one(struct engine *e, struct result *r)
 	int64_t asked = verdict_retry_after(&r->outcome, e->now.real_ms);
 	if (asked && r->verdict.feedback == FEEDBACK_BAD)
 		queue_pause(e->queue, f->hook_id, e->now.due_ms + asked);
+	if (r->verdict.action != VERDICT_AGAIN)
+		meter_attempt(
+			s, &r->outcome, r->next_due_ms >= 0 && r->verdict.action != VERDICT_GONE);
 	if (r->verdict.action == VERDICT_AGAIN) {
 		look_again(e, f->hook_id);
 	} else if (is_delivered(r)) {

@@ -55,6 +55,7 @@ static void state_remove(struct engine *e, struct hook_state *s)
 	changes_end(e, s);
 	HASH_DEL(e->states, s);
 	test_report_free(s->test);
+	free(s->meter);
 	free(s);
 }
 

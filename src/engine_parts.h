@@ -47,6 +47,13 @@ struct hook_counts {
 	char last_error[200];
 };
 
+/* How the attempts of a hook went, for metrics.prom; since the start. */
+#define METER_BUCKETS 10
+struct hook_meter {
+	uint64_t attempts, retried, connects, total_us;
+	uint64_t bucket[METER_BUCKETS]; /* attempts that took no longer than the bucket says */
+};
+
 /* What the engine knows of a hook besides its configuration. */
 struct hook_state {
 	int64_t id;
@@ -57,6 +64,8 @@ struct hook_state {
 	struct hook_counts next;
 	bool staged;
 	struct hook_state *next_staged;
+	uint64_t accepted;        /* deliveries taken since the start */
+	struct hook_meter *meter; /* NULL: no attempt since the start */
 	struct test_report *test; /* NULL: never tested */
 	struct edition edition, test_edition;
 	unsigned changed; /* bits of topics; told at the turn's end */
@@ -344,6 +353,8 @@ void log_release(void *ctx, int64_t generation);
 
 /* ---- engine_show.c */
 
+/* "active", "incomplete", … */
+const char *show_hook_state(const struct hook *h);
 void show_status(void *ctx, struct buf *out);
 void show_errors(void *ctx, struct buf *out);
 void show_destinations(void *ctx, struct buf *out);
@@ -353,3 +364,4 @@ void show_test(void *ctx, int64_t hook_id, struct buf *out);
 /* ---- engine_metrics.c */
 
 void show_metrics(void *ctx, struct buf *out);
+void meter_attempt(struct hook_state *s, const struct outcome *o, bool retried);

@@ -70,7 +70,7 @@ void show_destinations(void *ctx, struct buf *out)
 	queue_each_destination(e->queue, e->now.due_ms, show_destination, &to);
 }
 
-static const char *hook_state_name(const struct hook *h)
+const char *show_hook_state(const struct hook *h)
 {
 	if (!hook_complete(h))
 		return "incomplete";
@@ -123,7 +123,7 @@ void show_hook_status(void *ctx, int64_t hook_id, struct buf *out)
 	struct engine *e = ctx;
 	const struct hook *h = registry_by_id(e->registry, hook_id);
 	const struct hook_state *s = hook_state_of(e, hook_id);
-	buf_addf(out, "state %s\n", hook_state_name(h));
+	buf_addf(out, "state %s\n", show_hook_state(h));
 	buf_adds(out, "missing ");
 	size_t before = out->len;
 	hook_missing(h, out);

@@ -108,6 +108,13 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 	[DELIVERY_OLDEST] =
 		"SELECT id, finished_ms FROM delivery WHERE state = ?1 AND state IN (2, 3)"
 		" AND finished_ms < ?2 ORDER BY finished_ms, id LIMIT ?3",
+	/* Ids are given in the order of acceptance. One lane after the other: each is a search of
+	 * delivery_list, both together would be a walk. */
+	[DELIVERY_OLDEST_PENDING] =
+		"SELECT d.id, e.accepted_ms FROM delivery d CROSS JOIN event e ON e.id = d.event_id"
+		" WHERE d.id = (SELECT min(id) FROM"
+		" (SELECT min(id) AS id FROM delivery WHERE hook_id = ?1 AND state = 0"
+		" UNION ALL SELECT min(id) FROM delivery WHERE hook_id = ?1 AND state = 1))",
 	[ATTEMPT_ADD] = "UPDATE delivery SET list = CAST(ifnull(list || ',', '') || ?2 AS BLOB)"
 			" WHERE id = ?1",
 	[ATTEMPTS] = "SELECT list FROM delivery WHERE id = ?1",

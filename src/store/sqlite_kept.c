@@ -79,6 +79,22 @@ int store_list(struct store *s, int64_t hook_id, enum store_state state, int64_t
 	return row < 0 ? row : count;
 }
 
+int store_oldest_pending(struct store *s, int64_t hook_id, struct store_entry *out)
+{
+	int row;
+
+	bind_int(s, DELIVERY_OLDEST_PENDING, 1, hook_id);
+	row = statement_row(s, DELIVERY_OLDEST_PENDING);
+	if (row != 1)
+		return row;
+	*out = (struct store_entry){
+		.id = column_int(s, DELIVERY_OLDEST_PENDING, 0),
+		.created_ms = column_int(s, DELIVERY_OLDEST_PENDING, 1),
+	};
+	statement_reset(s, DELIVERY_OLDEST_PENDING);
+	return 1;
+}
+
 /* What of one state is too old, or too much. */
 struct retirement {
 	enum delivery_state state;

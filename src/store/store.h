@@ -152,6 +152,10 @@ struct store_entry {
 int store_list(struct store *s, int64_t hook_id, enum store_state state, int64_t after_id,
 	struct store_entry *rows, unsigned limit);
 
+/* The first of the hook's pending deliveries by id: 1 and it, 0: none is pending, -errno. A few searches of
+ * an index, however many are pending. */
+int store_oldest_pending(struct store *s, int64_t hook_id, struct store_entry *out);
+
 /* Bytes of all events that are not delivered everywhere; kept, not counted. */
 uint64_t store_backlog_bytes(const struct store *s);
 /* Bytes of what is kept: the attempts of all delivered and failed deliveries, and the payload of

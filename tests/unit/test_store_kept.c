@@ -286,6 +286,55 @@ static void an_impossible_state_is_an_error(void **state)
 	assert_int_equal(store_commit(s), -EIO);
 }
 
+static int64_t added_at(int64_t hook_id, int64_t accepted_ms)
+{
+	struct store_event e = sample;
+	int64_t event, id;
+
+	e.id = NULL;
+	e.accepted_ms = accepted_ms;
+	assert_int_equal(store_event_add(s, &e, 1, &event), 0);
+	assert_int_equal(store_delivery_add(s, event, hook_id, "e", 0, &id), 0);
+	return id;
+}
+
+/* 0: none is pending. */
+static int64_t oldest(int64_t hook_id)
+{
+	struct store_entry e = { 0 };
+
+	return store_oldest_pending(s, hook_id, &e) == 1 ? e.created_ms : 0;
+}
+
+static void the_oldest_pending_is_of_either_lane(void **state)
+{
+	int64_t hook, other, first, second, third;
+	enum store_state was;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	other = hook_add("other");
+	assert_int_equal(oldest(hook), 0);
+	(void)added_at(other, 10);
+	first = added_at(hook, 100);
+	second = added_at(hook, 200);
+	third = added_at(hook, 300);
+	assert_int_equal(oldest(hook), 100);
+	assert_int_equal(store_delivery_retry(s, second, 1, 999, NULL), 0);
+	assert_int_equal(oldest(hook), 100);
+	assert_int_equal(store_delivery_failed(s, first, 1, 1, NULL), 0);
+	assert_int_equal(oldest(hook), 200);
+	assert_int_equal(store_delivery_done(s, second, 1, 1), 0);
+	assert_int_equal(oldest(hook), 300);
+	assert_int_equal(store_delivery_replay(s, first, 999), 0);
+	assert_int_equal(oldest(hook), 100);
+	assert_int_equal(store_delivery_drop(s, first, &was), 0);
+	assert_int_equal(store_delivery_drop(s, third, &was), 0);
+	assert_int_equal(oldest(hook), 0);
+	assert_int_equal(oldest(99), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +349,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_old_retire_and_the_limit_holds, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			too_much_retires_the_oldest_delivered, enter, leave),
+		cmocka_unit_test_setup_teardown(the_oldest_pending_is_of_either_lane, enter, leave),
 		cmocka_unit_test_setup_teardown(an_impossible_state_is_an_error, enter, leave),
 	};
 
