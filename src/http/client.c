@@ -242,6 +242,8 @@ static int client_prepare(struct client *c, const struct client_options *o)
 		return -ENOMEM;
 	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, sockets_watch);
 	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, &c->sockets);
+	/* Kept ones. How many a host has at once is up to who sends requests to it; as long as curl 7.88 has
+	 * one wait for a connection (MAX_HOST_CONNECTIONS, PIPEWAIT), its timeout is not heeded. */
 	(void)curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)o->connections);
 	/* Names are shared within a multi, TLS sessions only since curl 8.12. One thread: no locks. */
 	(void)curl_share_setopt(c->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);

@@ -16,7 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Old enough to have saved every handshake that matters, young enough to see a DNS change. */
+/* Old enough to have saved every handshake that matters, young enough to see a DNS change. curl looks at
+ * the age of idle connections only: one of HTTP/2 that is never idle lives on. */
 #define LIFETIME_S 300u
 
 /* --- What curl calls ------------------------------------------------------------------------------ */
