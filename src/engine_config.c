@@ -358,9 +358,14 @@ static int clamp_due(struct engine *e)
 	return 0;
 }
 
-static int load_all(struct engine *e)
+static int load_all(struct engine *e, struct err *err)
 {
 	int r = confdir_watch(e->confdir);
+	if (r)
+		return err_set(err, -r, ERR_NO_COLUMN,
+			"%s/hooks cannot be watched: %s; the limits are fs.inotify.max_user_instances "
+			"and max_user_watches (sysctl)",
+			e->options->state_dir, strerror(-r));
 	while (!r && confdir_due(e->confdir) == 0) {
 		confdir_find(e->confdir, e->now.due_ms, FILES_A_COMMIT, on_found, e);
 		r = conclude(e);
@@ -391,14 +396,14 @@ int hooks_load(struct engine *e, struct err *err)
 	if (!r)
 		r = mend_renames(e);
 	if (!r)
-		r = load_all(e);
+		r = load_all(e, err);
 	if (!r)
 		r = drop_removed(e);
 	if (!r)
 		r = loop_add(e->loop, confdir_fd(e->confdir), EPOLLIN, on_confdir, e);
 	e->expire_due_ms = e->now.due_ms;
-	if (r)
+	if (r && !err->code)
 		return err_set(err, -r, ERR_NO_COLUMN, "cannot load the hooks of %s: %s",
 			e->options->state_dir, strerror(-r));
-	return 0;
+	return r;
 }

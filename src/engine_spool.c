@@ -261,6 +261,7 @@ static bool take_file(
 	*budget = t.walk.budget > 1 ? t.walk.budget - 1 : 0; /* an empty one costs, too */
 	if (!r && t.walk.ended) {
 		p->serial = f->serial;
+		f->ended = t.walk.offset;
 		return *budget > 0;
 	}
 	p->part = t.walk.offset > f->taken ? t.walk.offset : 0;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,14 +46,19 @@ static struct spool_file *file_add(struct spool *s, int64_t serial, const char *
 	return f;
 }
 
-static void file_forget(struct spool *s, struct spool_file *f)
+static void file_free(struct spool_file *f)
 {
-	DL_DELETE(s->files, f);
-	s->file_count--;
 	if (f->fd >= 0)
 		(void)close(f->fd); /* only read from */
 	free(f->name);
 	free(f);
+}
+
+static void file_forget(struct spool *s, struct spool_file *f)
+{
+	DL_DELETE(s->files, f);
+	s->file_count--;
+	file_free(f);
 }
 
 /* Opens the claimed file: 0, -EINVAL for no regular file, -errno. */
@@ -99,40 +105,110 @@ int spool_sync(struct spool *s)
 	return 0;
 }
 
-void spool_done(struct spool *s, struct spool_file *f)
+/*
+ * Whether somebody has the file open for writing: then a read lease is not to be had (fcntl(2)).
+ * Where there are no leases, for foreign files or on file systems without, it is told by nothing, and
+ * the events are trusted.
+ */
+static bool is_written(int fd)
 {
-	char entry[ENTRY_MAX];
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0) {
+		(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+		return false;
+	}
+	return errno == EAGAIN;
+}
+
+/* Moves `entry` of .taking into the directory, under `name` or, where another has come since, the next
+ * free one; it is looked at again some seconds later. */
+static int drop_again(struct spool *s, const char *entry, const char *name)
+{
+	char other[NAME_MAX + 1];
+	struct spool_name *n;
+	int error = -EEXIST;
+
+	(void)snprintf(other, sizeof(other), "%.*s", NAME_MAX, name);
+	for (int i = 1; i < TRIES_MAX && error == -EEXIST; i++) {
+		if (i > 1)
+			(void)snprintf(
+				other, sizeof(other), "%.*s.%d", SPOOL_NAME_MAX, name, i - 1);
+		error = renameat2(s->taking, entry, s->dir, other, RENAME_NOREPLACE) < 0 ? -errno
+											 : 0;
+	}
+	if (error)
+		return error;
+	n = spool_name_get(s, other);
+	n->put_back = true;
+	spool_name_set(s, n, SPOOL_RETRY, s->now_ms);
+	return 0;
+}
+
+/* `name` is its whole one. If it cannot go back, it stays in .taking under a name without a serial, for people
+ * to look at. */
+static void put_back(struct spool *s, struct spool_file *f, const char *name)
+{
+	char entry[ENTRY_MAX], kept[NAME_MAX + 1];
 
 	entry_of(f, entry);
-	(void)unlinkat(s->taking, entry, 0); /* one that stays is removed by the next start */
+	(void)snprintf(kept, sizeof(kept), "kept-%s", entry);
+	if (drop_again(s, entry, name))
+		(void)renameat(s->taking, entry, s->taking, kept);
 	file_forget(s, f);
 }
 
-/* Puts the file back, under the next free name where another has come since; `name` is its whole one.
- * If that cannot be, it stays in .taking under a name without a serial, for people to look at. */
-static void put_back(struct spool *s, struct spool_file *f, const char *name)
+/* Drops what lies behind the bytes that were taken. */
+static int drop_rest(struct spool *s, const struct spool_file *f)
 {
-	char entry[ENTRY_MAX], other[NAME_MAX + 1];
-	int error;
+	char entry[ENTRY_MAX], data[4096];
+	int64_t at = f->ended;
+	int error = 0, fd;
+	ssize_t n;
 
+	(void)snprintf(entry, sizeof(entry), "rest-%lld", (long long)f->serial);
+	fd = openat(s->taking, entry, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	(void)!fchown(fd, f->uid, f->gid); /* only root can give it away */
+	for (; !error && (n = spool_read(f, at, data, sizeof(data))) != 0; at += n)
+		if (n < 0 || write(fd, data, (size_t)n) != n)
+			error = -EIO;
+	if (fsync(fd) < 0)
+		error = -errno;
+	(void)close(fd); /* synced */
+	return error ? error : drop_again(s, entry, f->name);
+}
+
+/*
+ * Removes a file that was taken. A claim does not stop who has looked up its name just before and
+ * opens it only now, so it is looked at once more, behind the commit.
+ */
+static void settle(struct spool *s, struct spool_file *f)
+{
+	char entry[ENTRY_MAX];
+	struct stat st;
+
+	if (is_written(f->fd)) {
+		if (!s->retry_due_ms)
+			s->retry_due_ms = s->now_ms + SPOOL_RETRY_MS;
+		return;
+	}
 	entry_of(f, entry);
-	(void)snprintf(other, sizeof(other), "%.*s", NAME_MAX, name);
-	for (int i = 1; i < TRIES_MAX; i++) {
-		error = renameat2(s->taking, entry, s->dir, other, RENAME_NOREPLACE);
-		if (error == 0 || errno != EEXIST)
-			break;
-		(void)snprintf(other, sizeof(other), "%.*s.%d", SPOOL_NAME_MAX, name, i);
-	}
-	if (error == 0) {
-		struct spool_name *n = spool_name_get(s, other);
+	if (fstat(f->fd, &st) == 0 && st.st_size > f->ended && drop_rest(s, f))
+		(void)spool_reject_entry(s, s->taking, entry, f->name,
+			"it grew while it was taken; what was appended was not taken\n", f->uid,
+			f->gid);
+	else
+		(void)unlinkat(s->taking, entry, 0); /* or the next start removes it */
+	DL_DELETE(s->done, f);
+	file_free(f);
+}
 
-		n->put_back = true;
-		spool_name_set(s, n, SPOOL_RETRY, s->now_ms);
-	} else {
-		(void)snprintf(other, sizeof(other), "kept-%s", entry);
-		(void)renameat(s->taking, entry, s->taking, other);
-	}
-	file_forget(s, f);
+void spool_done(struct spool *s, struct spool_file *f)
+{
+	DL_DELETE(s->files, f);
+	s->file_count--;
+	DL_APPEND(s->done, f);
+	settle(s, f);
 }
 
 /* ---- opening */
@@ -239,6 +315,8 @@ int spool_open(const char *dir, int64_t serial, int64_t taken, struct err *err, 
 	if (!s)
 		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
 	s->dir = s->taking = s->rejected = -1;
+	/* Who opens a file while is_written looks at it has the kernel send it, and it would kill. */
+	(void)signal(SIGIO, SIG_IGN);
 	error = open_all(s, dir, err);
 	if (!error && (error = recover(s, serial, taken)))
 		(void)err_set(err, -error, ERR_NO_COLUMN, "spool=%s: %s", dir, strerror(-error));
@@ -264,6 +342,11 @@ void spool_close(struct spool *s)
 		else
 			put_back(s, f, f->name); /* whoever looks for it finds it */
 	}
+	DL_FOREACH_SAFE(s->done, f, next)
+	{
+		DL_DELETE(s->done, f);
+		file_free(f); /* its writer is late: the next start removes it */
+	}
 	spool_names_free(s);
 	dirwatch_free(s->watch);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
@@ -278,20 +361,6 @@ int spool_fd(const struct spool *s)
 }
 
 /* ---- claiming */
-
-/*
- * Whether somebody has the file open for writing: then a read lease is not to be had (fcntl(2)).
- * Where there are no leases, for foreign files or on file systems without, it is told by nothing, and
- * the events are trusted.
- */
-static bool is_written(int fd)
-{
-	if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0) {
-		(void)fcntl(fd, F_SETLEASE, F_UNLCK);
-		return false;
-	}
-	return errno == EAGAIN;
-}
 
 /* Looks before it is claimed: 0; 1: it is being written; -errno. */
 static int look(struct spool *s, const char *name, struct stat *st)
@@ -372,11 +441,16 @@ void spool_claim(struct spool *s, int64_t now_ms, unsigned limit, spool_left_fn 
 {
 	/* Not all in hand, so that few are in hand when something goes wrong; and the loop goes on. */
 	unsigned looks = limit;
+	struct spool_file *f, *next;
 
 	s->now_ms = now_ms;
 	if (s->lost)
 		return;
 	spool_names_refresh(s, now_ms);
+	DL_FOREACH_SAFE(s->done, f, next)
+	{
+		settle(s, f);
+	}
 	while (s->ready && s->file_count < limit && looks-- > 0)
 		claim_name(s, s->ready, now_ms, left, ctx);
 }

@@ -10,6 +10,7 @@
 #define SPOOL_OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 /* Bytes of a name that go into other names; together with what is put to them they fit. */
 #define SPOOL_NAME_MAX 200
+#define SPOOL_RETRY_MS 5000
 
 struct dirwatch;
 
@@ -40,7 +41,8 @@ struct spool {
 	int64_t retry_due_ms; /* 0: no name is SPOOL_RETRY */
 	struct spool_file *files;
 	unsigned file_count;
-	int64_t serial; /* the last one given */
+	struct spool_file *done; /* taken, but a writer has them open */
+	int64_t serial;          /* the last one given */
 	bool unsynced;
 };
 

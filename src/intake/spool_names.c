@@ -55,7 +55,7 @@ struct spool_name *spool_name_get(struct spool *s, const char *name)
 void spool_name_set(struct spool *s, struct spool_name *n, enum spool_state state, int64_t now_ms)
 {
 	if (state == SPOOL_RETRY && !s->retry_due_ms)
-		s->retry_due_ms = now_ms + RETRY_MS;
+		s->retry_due_ms = now_ms + SPOOL_RETRY_MS;
 	if (n->state == state)
 		return;
 	if (n->state == SPOOL_READY) {
@@ -115,12 +115,13 @@ static void heard(void *ctx, enum dirwatch_event event, const char *name)
 	if (!name || spool_ignored(name))
 		return;
 	known = find(s, name);
-	if (event == DIRWATCH_GONE && known)
-		spool_name_forget(s, known);
-	if (event == DIRWATCH_WHOLE && known && known->put_back) {
-		known->put_back = false;
+	/* Claiming it and putting it back made two events. */
+	if (known && known->put_back && (event == DIRWATCH_WHOLE || event == DIRWATCH_GONE)) {
+		known->put_back = event == DIRWATCH_GONE;
 		return;
 	}
+	if (event == DIRWATCH_GONE && known)
+		spool_name_forget(s, known);
 	if (event == DIRWATCH_WHOLE || (event == DIRWATCH_MADE && made_whole(s, name)) ||
 		(event == DIRWATCH_CHANGED && known)) /* perhaps it can be read now */
 		ready(s, name);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,16 @@ static void assert_file(const char *path, const char *text)
 	assert_string_equal(got, text);
 }
 
+static void done(struct spool_file *f)
+{
+	char text[100];
+	ssize_t n = spool_read(f, 0, text, sizeof(text));
+
+	assert_true(n >= 0);
+	f->ended = n;
+	spool_done(s, f);
+}
+
 static bool is_there(const char *path)
 {
 	struct stat st;
@@ -141,9 +152,9 @@ static void a_file_is_in_hand_once(void **state)
 	assert_in_hand(9, "1:a=1 ");
 	put("a", "2");
 	assert_in_hand(9, "1:a=1 2:a=2 ");
-	spool_done(s, spool_first(s));
+	done(spool_first(s));
 	assert_in_hand(9, "2:a=2 ");
-	spool_done(s, spool_first(s));
+	done(spool_first(s));
 	assert_in_hand(9, "");
 	assert_int_equal(rmdir(".taking"), 0); /* nothing is left in it */
 	assert_int_equal(spool_due(s), -1);
@@ -190,6 +201,52 @@ static void a_file_that_is_written_is_not_claimed(void **state)
 	assert_int_equal(left.len, 0);
 }
 
+/* Somebody has found the name just before the claim, and opens the file only behind it. */
+static void what_is_appended_in_the_last_moment_is_dropped_again(void **state)
+{
+	FILE *f;
+
+	(void)state;
+	put("a", "taken\n");
+	assert_in_hand(9, "1:a=taken\n ");
+	f = fopen(".taking/1-a", "a");
+	assert_non_null(f);
+	spool_first(s)->ended = 6;
+	spool_done(s, spool_first(s));
+	assert_true(is_there(".taking/1-a")); /* it may still be written */
+	assert_in_hand(9, "");
+	assert_true(fputs("late\n", f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	now_ms = spool_due(s);
+	assert_in_hand(9, "");
+	assert_false(is_there(".taking/1-a"));
+	assert_file("a", "late\n");
+	now_ms += 5000;
+	assert_in_hand(9, "2:a=late\n ");
+}
+
+/* The kernel sends it to who looks at a file with a lease while another opens it. */
+static void the_lease_does_not_kill(void **state)
+{
+	(void)state;
+	assert_int_equal(raise(SIGIO), 0);
+}
+
+/* Neither the claim nor putting back is an event that has it claimed at once. */
+static void a_file_that_is_put_back_rests(void **state)
+{
+	(void)state;
+	put("a", "1");
+	assert_in_hand(9, "1:a=1 ");
+	assert_int_equal(rmdir("rejected"), 0);
+	assert_int_equal(spool_reject(s, spool_first(s), "because\n", now_ms), -ENOENT);
+	assert_in_hand(9, "");
+	assert_in_hand(9, "");
+	assert_file("a", "1");
+	put("a", "mended"); /* this is one */
+	assert_in_hand(9, "2:a=mended ");
+}
+
 static void what_is_no_file_is_rejected_unopened(void **state)
 {
 	(void)state;
@@ -234,7 +291,7 @@ static void what_cannot_be_rejected_is_tried_again_later(void **state)
 	assert_file("a", "another of that name");
 	assert_file("a.1", "1");
 	assert_in_hand(9, "2:a=another of that name ");
-	spool_done(s, spool_first(s));
+	done(spool_first(s));
 	assert_in_hand(9, ""); /* our own putting back is no news */
 	assert_int_equal(spool_due(s), now_ms + 5000);
 	now_ms += 5000;
@@ -270,7 +327,7 @@ static void many_files_are_no_many_names(void **state)
 	for (int calls = 0; spool_due(s) == 0 && calls < 1000; calls++) {
 		spool_claim(s, now_ms, 64, on_left, NULL);
 		for (; spool_first(s); count++)
-			spool_done(s, spool_first(s));
+			done(spool_first(s));
 	}
 	assert_int_equal(count, 9000);
 	assert_int_equal(spool_due(s), -1);
@@ -335,6 +392,9 @@ int main(void)
 		IN_SPOOL(a_file_is_in_hand_once),
 		IN_SPOOL(a_crash_is_put_right),
 		IN_SPOOL(a_file_that_is_written_is_not_claimed),
+		IN_SPOOL(what_is_appended_in_the_last_moment_is_dropped_again),
+		IN_SPOOL(the_lease_does_not_kill),
+		IN_SPOOL(a_file_that_is_put_back_rests),
 		IN_SPOOL(what_is_no_file_is_rejected_unopened),
 		IN_SPOOL(rejected_files_do_not_replace_each_other),
 		IN_SPOOL(what_cannot_be_rejected_is_tried_again_later),
