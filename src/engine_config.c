@@ -248,6 +248,7 @@ static void adoption_conclude(struct engine *e, const struct adoption *a)
 		row_free(e, row);
 	else
 		hook_leave(e, a->id);
+	e->expire_due_ms = e->now.due_ms; /* its deliveries go in steps */
 }
 
 /* The hooks that come and go, once that is on disk; otherwise their files are found again. */

@@ -69,6 +69,23 @@ hook_count() {
   ! grep -v -e ' was changed$' -e events.fifo "$LOG" | grep -q 'hooks/' || fail "$(cat "$LOG")"
 }
 
+@test 'what the kernel keeps of directories is never older than the files' {
+  [ -z "$(ls "$MNT/hooks")" ]
+  no_hook h
+  hook_json http://a.example/ >"$(conf h)"
+  [ "$(ls "$MNT/hooks")" = h ]
+  [ -z "$(ls "$MNT/hooks/h/headers")" ]
+  [ ! -e "$MNT/hooks/h/headers/X-A" ]
+  hook_json http://a.example/ '"headers": [{"key": "X-A", "value": "v", "protected": false}]' \
+    '"files": {"": {"mode": "0700"}, "url": {"mode": "0600"}}' >"$(conf h)"
+  [ "$(ls "$MNT/hooks/h/headers")" = X-A ]
+  [ "$(cat "$MNT/hooks/h/headers/X-A")" = v ]
+  [ "$(stat -c %a "$MNT/hooks/h" "$MNT/hooks/h/url" | xargs)" = '700 600' ]
+  rm "$(conf h)"
+  eventually 10 no_hook h
+  [ -z "$(ls "$MNT/hooks")" ]
+}
+
 @test 'a hook keeps its deliveries and counters when its file is replaced or made anew' {
   collecting_hook h 'deployment/*'
   echo 'deployment/m completed' >"$MNT/events"
