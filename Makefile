@@ -33,7 +33,7 @@ LIB := $B/libwebhookfs.a
 C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
 UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all check unit e2e lint format docs-tables deps demo install uninstall clean help
+.PHONY: all check unit e2e lint format docs-tables docs-tools deps demo install uninstall clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -96,6 +96,9 @@ lint:
 docs-tables: $B/doc-tables $B/week
 	@BUILD='$(abspath $B)' tests/lib/doc-tables.sh --write
 
+docs-tools: $B/webhookfs $B/sink
+	@BUILD='$(abspath $B)' DOCS_TOOLS=write tests/run tools tests/e2e/every_tool_leaves_the_same_value.bats
+
 format:
 	clang-format -i $(C_FILES)
 
@@ -122,7 +125,8 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev li
 	libsqlite3-dev libssl-dev uuid-dev uthash-dev
 DEPS_RUN := fuse3 ca-certificates
 DEPS_TEST := clang clang-format libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
-	nginx-light mandoc shellcheck sqlite3 python3 perl rsync inotify-tools acl git vim
+	nginx-light mandoc shellcheck sqlite3 python3 perl rsync inotify-tools acl \
+	busybox dash ed git mksh moreutils nano patch socat vim zsh
 
 deps:
 	@contrib/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
@@ -141,6 +145,7 @@ help:
 	@echo 'make demo       shows webhookfs at work with a real receiver'
 	@echo 'make install    puts it under PREFIX ($(PREFIX)), and make uninstall removes it'
 	@echo 'make docs-tables  writes the tables of the source into the manual'
+	@echo 'make docs-tools   writes what each tool does into docs/tools.md, as the test finds it'
 	@echo 'make check      all tests (unit, e2e and lint run a part)'
 	@echo 'make format     lays out the source by .clang-format'
 	@echo 'make clean      removes build/'

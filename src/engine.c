@@ -1,6 +1,7 @@
 #include "engine_parts.h"
 
 #include "fs/fs.h"
+#include "fs/scratch.h"
 #include "http/client.h"
 #include "intake/confdir.h"
 #include "model/match.h"
@@ -30,6 +31,7 @@
  */
 
 #define FS_REQUESTS_A_TURN 256
+#define FS_EXPIRE_MS       (30 * 1000)
 #define EXPIRE_A_TURN      500
 #define EXPIRE_STEP_MS     10
 #define EXPIRE_AFTER_MS    (60 * 1000)
@@ -188,6 +190,9 @@ static int64_t next_wake(const struct engine *e)
 		wake = earlier(wake, config_wake(e));
 		wake = earlier(wake, dropped_wake(e));
 	}
+	wake = earlier(wake, holds_wake(e));
+	if (e->fs && fs_keeps(e->fs))
+		wake = earlier(wake, e->now.due_ms + FS_EXPIRE_MS);
 	if (e->expire_due_ms)
 		wake = earlier(wake, e->expire_due_ms);
 	if (e->stopping)
@@ -244,6 +249,9 @@ static int turn(struct engine *e)
 	if (r)
 		return r;
 	clock_take(e);
+	holds_check(e);
+	if (e->fs)
+		fs_expire(e->fs);
 	pipes_resume(e);
 	config_turn(e);
 	dropped_turn(e);
@@ -332,6 +340,7 @@ static void wire_tree(struct engine *e)
 	e->tree = (struct tree){
 		.registry = e->registry,
 		.types = &e->options->types,
+		.scratches = scratches_new(),
 		.uid = getuid(),
 		.gid = getgid(),
 		.attributes = &e->attributes,
@@ -342,6 +351,8 @@ static void wire_tree(struct engine *e)
 			.hook_rename = hook_rename,
 			.hook_change = hook_change,
 			.attributes_keep = attributes_keep,
+			.hook_hold = hook_hold,
+			.hook_release = hook_release,
 			.delivery_find = file_find,
 			.delivery_next = file_next,
 			.delivery_show = file_show,
@@ -430,6 +441,8 @@ void engine_free(struct engine *e)
 	free((char *)e->tree.pipe_path);
 	pipes_free(e);
 	dropped_close(e);
+	scratches_free(e->tree.scratches);
+	holds_free(e);
 	journal_close(e->log);
 	journal_close(e->rejected);
 	queue_free(e->queue);

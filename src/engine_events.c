@@ -140,6 +140,7 @@ int line_take(
 	if (r)
 		return r;
 	*bad = false;
+	holds_check(e);
 	struct target t = object_target(&ev.object, &e->options->types);
 	match_find(e->match, &t, ev.phases, hit_add, &hits);
 	if (hits.deliveries)

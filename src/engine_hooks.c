@@ -65,29 +65,44 @@ void hook_states_free(struct engine *e)
 	HASH_ITER(hh, e->states, s, tmp) state_remove(e, s);
 }
 
-/* Tells match and queue what the hook is now. */
-static void index_hook(struct engine *e, const struct hook *h)
+static void index_match(struct engine *e, const struct hook *h)
 {
-	bool complete = hook_complete(h);
-	if (complete && (h->enabled == HOOK_ON || h->enabled == HOOK_PAUSED)) {
+	if (hook_state_of(e, h->id)->live) {
 		struct target t = object_target(&h->object, h->types);
 		if (match_set(e->match, h->id, &t, &h->events))
 			abort();
 	} else {
 		match_unset(e->match, h->id);
 	}
+}
+
+static void index_hook(struct engine *e, const struct hook *h)
+{
+	struct hook_state *s = hook_state_of(e, h->id);
+	bool complete = hook_complete(h);
+	bool live = complete && (h->enabled == HOOK_ON || h->enabled == HOOK_PAUSED);
+	/* While a file is being replaced the hook neither begins nor stops to take events. */
+	if (!s->holds || s->live == live) {
+		s->live = live;
+		index_match(e, h);
+	}
 	struct buf destination = BUF(HOOK_URL_MAX + 16);
 	if (h->url)
 		url_destination(h->url, &destination);
 	const struct queue_hook q = { .id = h->id,
 		.destination = buf_str(&destination),
-		.held = !complete || h->enabled != HOOK_ON,
+		.held = !complete || h->enabled != HOOK_ON || s->holds,
 		.ordered = h->ordered,
 		.max_inflight = (unsigned)h->max_inflight,
 		.rate = h->rate,
 		.rate_ms = h->rate_ms };
 	queue_hook_set(e->queue, &q);
 	buf_release(&destination);
+}
+
+void hook_index(struct engine *e, int64_t id)
+{
+	index_hook(e, registry_by_id(e->registry, id));
 }
 
 static int save(struct engine *e, const struct hook *h, struct err *err)

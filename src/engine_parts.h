@@ -70,6 +70,8 @@ struct hook_state {
 	struct edition edition, test_edition;
 	unsigned changed; /* bits of topics; told at the turn's end */
 	struct hook_state *changed_prev, *changed_next;
+	unsigned holds; /* threads that are about to change it */
+	bool live;      /* match knows it */
 	UT_hash_handle hh;
 };
 
@@ -195,6 +197,7 @@ struct engine {
 	int peek[2];             /* a pipe of our own, empty between two looks into another; -1 */
 
 	struct listing listing;
+	struct hold *holds; /* the oldest first */
 	struct test_run *tests;
 	uint64_t test_count;
 
@@ -299,6 +302,8 @@ int hook_make(void *ctx, const char *name, mode_t mode, struct who who, struct e
 int hook_remove(void *ctx, int64_t id, struct err *err);
 int hook_rename(void *ctx, int64_t id, const char *name, struct err *err);
 int hook_change(void *ctx, int64_t id, hook_change_fn *change, void *arg, struct err *err);
+/* Tells match and queue what the hook is now. */
+void hook_index(struct engine *e, int64_t id);
 struct hook_state *hook_state_of(const struct engine *e, int64_t id); /* NULL: no such hook */
 void hook_states_free(struct engine *e);
 /* Entries in memory, of hooks whose file and row are there, or gone. The first two take the hook. */
@@ -319,6 +324,14 @@ bool config_waits(const struct engine *e, const char *name);
 void config_aside(struct engine *e, const char *name);
 int64_t config_wake(const struct engine *e);
 void config_free(struct engine *e);
+
+/* ---- engine_hold.c */
+
+void hook_hold(void *ctx, int64_t id, int32_t pid);
+void hook_release(void *ctx, int32_t pid);
+void holds_check(struct engine *e); /* ends those whose thread or time has ended */
+int64_t holds_wake(const struct engine *e);
+void holds_free(struct engine *e);
 
 /* ---- engine_test.c */
 

@@ -1,28 +1,10 @@
-#include "fs/edit.h"
-
+#include "fs/edit_internal.h"
 #include "util/err.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* One change of one file, handed through the backend to the functions below. */
-struct change {
-	const struct tree *tree;
-	const struct setting *setting; /* NULL: a header */
-	uint8_t slot;                  /* the header's */
-	const char *file;              /* as hook_file_find takes it */
-	const char *text;              /* the new value; NULL: none */
-	size_t len;
-	mode_t mode;
-	uint32_t uid, gid;
-	bool made;        /* the value comes from who made the file */
-	bool young;       /* as for hook_chmod */
-	bool protected;   /* a header's, put back with its value */
-	const char *name; /* a header's new name */
-	struct buf *generated;
-};
 
 static const struct hook_file *file_of(const struct node *n)
 {
@@ -93,15 +75,18 @@ bool edit_ended(const struct edit *e)
 	return e->text.len && e->text.data[e->text.len - 1] == '\n';
 }
 
-size_t edit_text_len(const struct edit *e)
+size_t edit_line_len(const char *text, size_t len)
 {
-	const struct buf *b = &e->text;
-	size_t len = b->len;
-	if (len && b->data[len - 1] == '\n')
+	if (len && text[len - 1] == '\n')
 		len--;
-	if (len && b->data[len - 1] == '\r')
+	if (len && text[len - 1] == '\r')
 		len--;
 	return len;
+}
+
+size_t edit_text_len(const struct edit *e)
+{
+	return edit_line_len(e->text.data, e->text.len);
 }
 
 bool edit_young(const struct node *n)
@@ -110,8 +95,13 @@ bool edit_young(const struct node *n)
 	return f && f->young;
 }
 
-/* NULL: the hook's list of files is full, and this one is told by its defaults. */
-static struct hook_file *stamp(struct hook *clone, const struct change *c)
+bool edit_written(const struct node *n)
+{
+	const struct hook_file *f = file_of(n);
+	return f && f->written;
+}
+
+struct hook_file *change_stamp(struct hook *clone, const struct change *c)
 {
 	struct hook_file *f = hook_file_get(clone, c->file);
 	if (!f)
@@ -122,7 +112,7 @@ static struct hook_file *stamp(struct hook *clone, const struct change *c)
 	return f;
 }
 
-static int change_value(struct hook *clone, void *arg, struct err *err)
+int change_value(struct hook *clone, void *arg, struct err *err)
 {
 	const struct change *c = arg;
 	int r;
@@ -139,12 +129,11 @@ static int change_value(struct hook *clone, void *arg, struct err *err)
 		r = hook_header_store(clone, hd, c->text, c->len, err);
 	}
 	if (!r)
-		(void)stamp(clone, c);
+		(void)change_stamp(clone, c);
 	return r;
 }
 
-/* What no value may hold, whatever its type. */
-static int judge_bytes(const struct node *n, const char *text, size_t len, struct err *err)
+int edit_judge_bytes(const struct node *n, const char *text, size_t len, struct err *err)
 {
 	const char *bad = memchr(text, '\0', len);
 	if (bad)
@@ -156,7 +145,7 @@ static int judge_bytes(const struct node *n, const char *text, size_t len, struc
 	return 0;
 }
 
-static struct change change_of(const struct tree *t, const struct node *n, struct buf *file)
+struct change change_of(const struct tree *t, const struct node *n, struct buf *file)
 {
 	tree_hook_file(n, file);
 	return (struct change){ .tree = t,
@@ -206,7 +195,7 @@ void before_release(struct before *b)
 	b->known = false;
 }
 
-static int change_back(struct hook *clone, void *arg, struct err *err)
+int change_back(struct hook *clone, void *arg, struct err *err)
 {
 	const struct change *c = arg;
 	struct hook_file *f = hook_file_get(clone, c->file);
@@ -273,7 +262,7 @@ int edit_judge(
 	const char *end = s && s->lines && !s->whole ? memrchr(c.text, '\n', c.len) : NULL;
 	if (!commit && end)
 		c.len = (size_t)(end - c.text);
-	int r = judge_bytes(n, c.text, c.len, err);
+	int r = edit_judge_bytes(n, c.text, c.len, err);
 	if (!r && commit)
 		r = judge_generate(e, n, &c, err);
 	if (!r && !commit) {
@@ -332,7 +321,7 @@ static int change_remove(struct hook *clone, void *arg, struct err *err)
 			f->uid = f->gid = HOOK_OWNER_UNSET;
 		}
 		if (!r)
-			(void)stamp(clone, c);
+			(void)change_stamp(clone, c);
 		return r;
 	}
 	struct header *hd = hook_header_slot(clone, c->slot);
@@ -355,7 +344,7 @@ int edit_unlink(const struct tree *t, const struct node *n, struct err *err)
 	return r;
 }
 
-static int change_attributes(struct hook *clone, void *arg, struct err *err)
+int change_attributes(struct hook *clone, void *arg, struct err *err)
 {
 	const struct change *c = arg;
 	if (c->mode != HOOK_MODE_UNSET) {
@@ -389,106 +378,4 @@ int edit_attributes(const struct tree *t, const struct node *n, mode_t mode, uin
 	int r = t->backend.hook_change(t->backend.ctx, n->hook->id, change_attributes, &c, err);
 	buf_release(&file);
 	return r;
-}
-
-static int change_header_make(struct hook *clone, void *arg, struct err *err)
-{
-	const struct change *c = arg;
-	int r = header_name_check(c->name, strlen(c->name), err);
-	if (r)
-		return r;
-	struct header *hd;
-	bool protected = header_born_protected(c->name) || !(c->mode & 044);
-	r = hook_header_add(clone, c->name, protected, err, &hd);
-	if (r)
-		return r;
-	struct hook_file *f = stamp(clone, c);
-	if (f)
-		f->born = ++clone->serial;
-	if (f && !protected && (c->mode & 0666) != 0644)
-		f->mode = c->mode & 0666;
-	/* Its maker owns it; where that is the hook's owner anyway, there is nothing to keep. */
-	struct change owner = *c;
-	owner.mode = HOOK_MODE_UNSET;
-	if (c->uid == (clone->uid == HOOK_OWNER_UNSET ? c->tree->uid : clone->uid))
-		owner.uid = HOOK_OWNER_UNSET;
-	if (c->gid == (clone->gid == HOOK_OWNER_UNSET ? c->tree->gid : clone->gid))
-		owner.gid = HOOK_OWNER_UNSET;
-	return change_attributes(clone, &owner, err);
-}
-
-static const struct hook_file *header_file_of(const struct hook *h, const char *name)
-{
-	struct buf file = BUF(HEADER_NAME_MAX + 16);
-	buf_addf(&file, "headers/%s", name);
-	const struct hook_file *f = hook_file_find(h, buf_str(&file));
-	buf_release(&file);
-	return f;
-}
-
-static int change_header_rename(struct hook *clone, void *arg, struct err *err)
-{
-	const struct change *c = arg;
-	struct header *from = hook_header_slot(clone, c->slot), *to;
-	if (!from)
-		return err_set(err, ENOENT, ERR_NO_COLUMN, "the header was removed");
-	int r = header_name_check(c->name, strlen(c->name), err);
-	if (r)
-		return r;
-	bool protected = from->protected || header_born_protected(c->name);
-	to = hook_header_find(clone, c->name);
-	if (to && to != from)
-		hook_header_remove(clone, to);
-	/* Adding may move the array: what the header has is carried over by hand, and it is looked up
-	 * again. */
-	from = hook_header_slot(clone, c->slot);
-	const struct hook_file *old = header_file_of(clone, from->name);
-	struct hook_file kept = old ? *old
-				    : (struct hook_file){ .mode = HOOK_MODE_UNSET,
-					      .uid = HOOK_OWNER_UNSET,
-					      .gid = HOOK_OWNER_UNSET };
-	char *value = from->value;
-	from->value = NULL;
-	hook_header_remove(clone, from);
-	r = hook_header_add(clone, c->name, protected, err, &to);
-	if (!r && value)
-		r = hook_header_store(clone, to, value, strlen(value), err);
-	struct hook_file *f = r ? NULL : stamp(clone, c);
-	if (f) {
-		f->born = ++clone->serial;
-		f->mode = to->protected ? f->mode : kept.mode;
-		f->uid = kept.uid;
-		f->gid = kept.gid;
-	}
-	if (value) {
-		explicit_bzero(value, strlen(value));
-		free(value);
-	}
-	return r;
-}
-
-static int header_change(const struct tree *t, const struct node *n, hook_change_fn *change,
-	struct change *c, struct err *err)
-{
-	struct buf file = BUF(HEADER_NAME_MAX + 16);
-	buf_addf(&file, "headers/%.*s", HEADER_NAME_MAX, c->name);
-	c->tree = t;
-	c->file = buf_str(&file);
-	int r = t->backend.hook_change(t->backend.ctx, n->hook->id, change, c, err);
-	buf_release(&file);
-	return r;
-}
-
-int edit_header_make(const struct tree *t, const struct node *dir, const char *name, mode_t mode,
-	struct who who, struct err *err)
-{
-	struct change c = { .name = name, .mode = mode, .uid = who.uid, .gid = who.gid };
-	return header_change(t, dir, change_header_make, &c, err);
-}
-
-int edit_header_rename(
-	const struct tree *t, const struct node *n, const char *name, struct err *err)
-{
-	struct change c = { .name = name, .slot = n->header->slot };
-	return header_change(t, n, change_header_rename, &c, err);
 }

@@ -72,6 +72,8 @@ void before_release(struct before *b);
 
 /* True while the file holds what its maker wrote: its mode may still be opened up. */
 bool edit_young(const struct node *n);
+/* True if somebody has written a value since the hook was made or loaded. */
+bool edit_written(const struct node *n);
 /* rm: a setting goes to its default, a header goes; -EPERM elsewhere, but 0 for the other files of a
  * hook, so that rm -r works. */
 int edit_unlink(const struct tree *t, const struct node *n, struct err *err);
@@ -87,3 +89,11 @@ int edit_header_make(const struct tree *t, const struct node *dir, const char *n
 	struct who who, struct err *err);
 int edit_header_rename(
 	const struct tree *t, const struct node *n, const char *name, struct err *err);
+/*
+ * rename of a scratch file onto `n`, or to a header that is made (n NULL): commits its content, all or
+ * nothing. -EBADMSG: it is no good value. The scratch file is the caller's to remove.
+ */
+int edit_replace(const struct tree *t, const struct node *dir, const struct node *n,
+	const char *name, const struct scratch *f, struct err *err);
+/* rename of a control file to a scratch file, which becomes a copy of what is shown; the file stays. */
+int edit_backup(const struct tree *t, const struct node *n, struct scratch *f, struct err *err);

@@ -5,21 +5,15 @@
  * effect when it has ended (in a newline) or its writer closes. What cannot become an object fails
  * its write.
  */
-#include "fs/edit.h"
-
+#include "fs/edit_internal.h"
 #include "model/event.h"
 #include "util/err.h"
 
 #include <errno.h>
 #include <string.h>
 
-struct config_change {
-	const char *text;
-	size_t len;
-};
-
 /* The hook's whole content is exchanged; what it is (id, owner, its files' attributes) carries over. */
-static int change_config(struct hook *clone, void *arg, struct err *err)
+int change_config(struct hook *clone, void *arg, struct err *err)
 {
 	const struct config_change *c = arg;
 	struct hook *made;

@@ -23,6 +23,9 @@ int fs_mount(const struct tree *tree, const char *source, const char *mountpoint
 int fs_fd(const struct fs *fs);
 /* Handles at most `limit` requests. 0; -ENODEV: somebody unmounted it. */
 int fs_receive(struct fs *fs, unsigned limit);
+/* Removes what has run out of what the mount keeps for tools: some seconds late, it does no harm. */
+void fs_expire(struct fs *fs);
+bool fs_keeps(const struct fs *fs); /* there is such a thing */
 /* Answers all writers that were held for a commit: with success, or all with this negative errno. */
 void fs_answer(struct fs *fs, int error);
 void fs_test_done(struct fs *fs, uint64_t token, int error);

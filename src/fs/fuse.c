@@ -59,6 +59,13 @@ void refuse(fuse_req_t req, fuse_ino_t ino, const char *name, int r, const struc
 	fuse_reply_err(req, -r);
 }
 
+void refuse_bytes(
+	fuse_req_t req, fuse_ino_t ino, const char *text, size_t len, int r, const struct err *err)
+{
+	tell_errors(fs_of(req)->tree, ino, NULL, who_of(req), text, len, err);
+	fuse_reply_err(req, -r);
+}
+
 void refuse_text(fuse_req_t req, const struct handle *h, const char *text, size_t len, int r,
 	const struct err *err)
 {
@@ -87,7 +94,7 @@ bool entry_find(
 
 struct fuse_entry_param entry_of(const struct fs *fs, const struct node *n)
 {
-	struct kept kept = kept_of(n);
+	struct kept kept = kept_of(fs, n);
 	struct fuse_entry_param e = {
 		.ino = n->ino, .entry_timeout = kept.entry, .attr_timeout = kept.attr
 	};
@@ -213,11 +220,11 @@ int fs_mount(const struct tree *tree, const char *source, const char *mountpoint
 		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
 	fs->tree = tree;
 	fs->mountpoint = strdup(mountpoint);
-	fs->scratch_size = 1 << 20;
-	fs->scratch = malloc(fs->scratch_size);
+	fs->log_page_size = 1 << 20;
+	fs->log_page = malloc(fs->log_page_size);
 	*last_message = '\0';
 	fuse_set_log_func(keep_message);
-	int r = fs->mountpoint && fs->scratch ? session_make(fs, source, options, debug) : -ENOMEM;
+	int r = fs->mountpoint && fs->log_page ? session_make(fs, source, options, debug) : -ENOMEM;
 	if (!r && fuse_session_mount(fs->session, mountpoint))
 		r = -EIO;
 	if (!r && fcntl(fuse_session_fd(fs->session), F_SETFL, O_NONBLOCK) < 0)
@@ -244,7 +251,6 @@ int fs_fd(const struct fs *fs)
 
 int fs_receive(struct fs *fs, unsigned limit)
 {
-	hidden_expire(&fs->hidden, now_of(fs));
 	while (limit-- > 0) {
 		int r = fuse_session_receive_buf(fs->session, &fs->request);
 		if (r == -EINTR)
@@ -256,6 +262,37 @@ int fs_receive(struct fs *fs, unsigned limit)
 		fuse_session_process_buf(fs->session, &fs->request);
 	}
 	return 0;
+}
+
+/* A name that no tool gives to a file of its own was meant to be another. */
+static void scratch_expired(void *ctx, const struct scratch *f)
+{
+	const struct fs *fs = ctx;
+	const struct backend *b = &fs->tree->backend;
+	struct err err = { 0 };
+	struct node n;
+	if (f->temporary || !f->bytes.len ||
+		tree_node(fs->tree, tree_scratch(NULL, (struct scratch *)f).ino, &n))
+		return;
+	struct buf path = BUF(1024);
+	tree_path(&n, &path);
+	(void)err_set(&err, ENOENT, ERR_NO_COLUMN,
+		"a hook has no file of this name: it was a scratch file, and went unused");
+	b->refused(b->ctx, buf_str(&path), (struct who){ .uid = f->uid, .gid = f->gid }, NULL, 0,
+		&err);
+	buf_release(&path);
+}
+
+void fs_expire(struct fs *fs)
+{
+	fs->keeps = hidden_expire(&fs->hidden, now_of(fs));
+	scratch_expire(fs->tree->scratches, now_of(fs), scratch_expired, fs);
+	fs->keeps |= scratches_count(fs->tree->scratches) > 0;
+}
+
+bool fs_keeps(const struct fs *fs)
+{
+	return fs->keeps;
 }
 
 void fs_answer(struct fs *fs, int error)
@@ -327,7 +364,7 @@ void fs_unmount(struct fs *fs)
 	}
 	hidden_release(&fs->hidden);
 	free(fs->request.mem);
-	free(fs->scratch);
+	free(fs->log_page);
 	free(fs->mountpoint);
 	free(fs);
 }

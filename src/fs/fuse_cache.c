@@ -13,6 +13,7 @@
  *    what a listing has just told. Whoever changes the hook says so (fs_hook_changed), and their attributes
  *    are asked for anew. One that is gone is then answered ESTALE, and the kernel looks the path up
  *    again: the name means nothing now, or another hook;
+ *  - what a tool is about to fill, directory by directory, is not kept while it does (hidden.h);
  *  - files of hooks are never kept: what they show changes by itself, and their names may be hidden from one
  *    thread and not from another; nor is the log, whose name is another file once it has been rotated.
  */
@@ -21,8 +22,10 @@
 #define FIXED_S  3600.0
 #define MOMENT_S 1.0
 
-struct kept kept_of(const struct node *n)
+struct kept kept_of(const struct fs *fs, const struct node *n)
 {
+	if (n->hook && hidden_fills(&fs->hidden, n->hook->id))
+		return (struct kept){ 0, 0 };
 	if (n->kind == NODE_ROOT || (n->hook && tree_is_dir(n)))
 		return (struct kept){ MOMENT_S, MOMENT_S };
 	if (!n->hook && n->row->nature != FILE_LOG)

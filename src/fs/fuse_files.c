@@ -20,6 +20,24 @@ static bool is_stale(fuse_req_t req, fuse_ino_t ino)
 	return true;
 }
 
+/* What a thread looks for tells what it is about to do. True: it must not see what is there. */
+static bool is_hidden(
+	struct fs *fs, const struct node *dir, const char *name, const struct node *n, int32_t pid)
+{
+	const struct backend *b = &fs->tree->backend;
+	int64_t now_ms = now_of(fs);
+	if (n->kind == NODE_HOOK)
+		hidden_looked(&fs->hidden, n->hook->id, pid, now_ms);
+	if (hidden_has(&fs->hidden, dir->ino, name, pid, now_ms))
+		return true;
+	if (!n->hook || !hidden_filling(&fs->hidden, n->hook->id, pid, now_ms))
+		return false;
+	bool hidden = hidden_unmade(&fs->hidden, n, pid, now_ms);
+	if (!hidden_filling(&fs->hidden, n->hook->id, pid, now_ms))
+		b->hook_release(b->ctx, pid);
+	return hidden;
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct node dir, n;
@@ -28,10 +46,12 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (is_stale(req, parent) || !node_of(req, parent, &dir))
 		return;
 	int r = strlen(name) > NAME_MAX ? -ENAMETOOLONG : tree_lookup(fs->tree, &dir, name, &n);
-	if (!r && hidden_has(&fs->hidden, parent, name, pid, now_of(fs)))
+	if (!r && is_hidden(fs, &dir, name, &n, pid))
 		r = -ENOENT;
 	else if (r == -ENOENT && tree_is_queue(&dir))
 		r = tree_node(fs->tree, hidden_ino(&fs->hidden, parent, name, pid, now_of(fs)), &n);
+	else if (r == -ENOENT && tree_is_hooks(&dir))
+		hidden_sought(&fs->hidden, name, pid, now_of(fs));
 	if (r)
 		fuse_reply_err(req, -r);
 	else
@@ -45,7 +65,7 @@ void reply_attr(fuse_req_t req, fuse_ino_t ino)
 	if (!node_of(req, ino, &n))
 		return;
 	tree_stat(fs_of(req)->tree, &n, &st);
-	fuse_reply_attr(req, &st, kept_of(&n).attr);
+	fuse_reply_attr(req, &st, kept_of(fs_of(req), &n).attr);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -71,18 +91,13 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 #define HANDLES_MAX      65536
 #define HANDLE_BYTES_MAX ((size_t)512 << 20)
 
-static bool has_room(const struct fs *fs, struct who who, unsigned handles, size_t bytes)
-{
-	unsigned share = who.uid == 0 || who.uid == fs->tree->uid ? 8 : 7;
-	return fs->handle_count + handles <= HANDLES_MAX / 8 * share &&
-		fs->handle_bytes + bytes <= HANDLE_BYTES_MAX / 8 * share;
-}
-
 int judge_room(const struct fs *fs, struct who who, unsigned handles, size_t bytes, struct err *err)
 {
-	if (has_room(fs, who, handles, bytes))
+	unsigned share = who.uid == 0 || who.uid == fs->tree->uid ? 8 : 7;
+	bool many = fs->handle_count + handles > HANDLES_MAX / 8 * share;
+	if (!many && fs->handle_bytes + bytes <= HANDLE_BYTES_MAX / 8 * share)
 		return 0;
-	return err_set(err, handles ? ENFILE : ENOMEM, ERR_NO_COLUMN,
+	return err_set(err, many ? ENFILE : ENOMEM, ERR_NO_COLUMN,
 		"%u files of the mount are open and hold %zu bytes, and there is no room for more; "
 		"close some",
 		fs->handle_count, fs->handle_bytes);
@@ -117,8 +132,8 @@ static int keep_handle(struct fs *fs, struct handle *h, struct err *err)
 	return r;
 }
 
-void reply_open(
-	fuse_req_t req, const struct node *n, struct fuse_file_info *fi, struct before *before)
+void reply_open(fuse_req_t req, const struct node *n, struct fuse_file_info *fi,
+	struct before *before, bool discards)
 {
 	struct fs *fs = fs_of(req);
 	struct who who = who_of(req);
@@ -136,6 +151,7 @@ void reply_open(
 	fi->fh = (uint64_t)(uintptr_t)h;
 	fi->direct_io = 1;
 	fi->noflush = (fi->flags & O_ACCMODE) == O_RDONLY;
+	h->discards |= discards;
 	if (before) {
 		before_move(&h->edit.before, before);
 		struct fuse_entry_param e = entry_of(fs, n);
@@ -152,7 +168,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct node n;
 	if (node_of(req, ino, &n))
-		reply_open(req, &n, fi, NULL);
+		reply_open(req, &n, fi, NULL, false);
 }
 
 struct handle *handle_of(const struct fuse_file_info *fi)
@@ -164,10 +180,10 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 {
 	(void)ino;
 	struct fs *fs = fs_of(req);
-	if (size > fs->scratch_size)
-		size = fs->scratch_size;
+	if (size > fs->log_page_size)
+		size = fs->log_page_size;
 	const char *data = NULL;
-	ssize_t n = handle_read(handle_of(fi), fs->tree, size, off, fs->scratch, &data);
+	ssize_t n = handle_read(handle_of(fi), fs->tree, size, off, fs->log_page, &data);
 	count_handle(fs, handle_of(fi));
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
@@ -206,6 +222,25 @@ static void reply_done(
 	}
 }
 
+void seen(struct fs *fs, const struct node *n, int32_t pid)
+{
+	const struct backend *b = &fs->tree->backend;
+	int32_t other;
+	while (hidden_seen(&fs->hidden, n, pid, &other))
+		b->hook_release(b->ctx, other);
+}
+
+void settled(struct fs *fs, const struct node *n, int32_t pid)
+{
+	const struct backend *b = &fs->tree->backend;
+	if (n->hook && hidden_filling(&fs->hidden, n->hook->id, pid, now_of(fs)))
+		b->hook_hold(b->ctx, n->hook->id, pid);
+	else
+		b->hook_release(b->ctx, pid);
+	if (n->setting || n->header)
+		hidden_written(&fs->hidden, n->ino, pid, now_of(fs));
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
 	struct fuse_file_info *fi)
 {
@@ -222,13 +257,17 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 		return;
 	h->writer = fi->lock_owner;
 	h->who.pid = who_of(req).pid;
-	hidden_seen(&fs->hidden, ino, who_of(req).pid);
+	seen(fs, &n, h->who.pid);
+	if (h->nature == FILE_EVENTS)
+		settled(fs, &n, h->who.pid);
 	ssize_t taken = judge_room(fs, h->who, 0, size, &err);
 	if (taken)
 		handle_spoil(h);
 	else
 		taken = handle_write(h, fs->tree, &n, data, size, (uint64_t)off, &answer, &err);
 	count_handle(fs, h);
+	if (!h->edit.pending && !h->scratch && tree_node(fs->tree, ino, &n) == 0)
+		settled(fs, &n, h->who.pid);
 	if (taken < 0)
 		refuse_text(req, h, data, size, (int)taken, &err);
 	else
@@ -246,7 +285,11 @@ static void flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, 0);
 		return;
 	}
-	int r = handle_flush(h, fs_of(req)->tree, &n, &answer, &err);
+	struct fs *fs = fs_of(req);
+	bool pending = h->edit.pending;
+	int r = handle_flush(h, fs->tree, &n, &answer, &err);
+	if (pending && tree_node(fs->tree, ino, &n) == 0)
+		settled(fs, &n, who_of(req).pid);
 	if (r)
 		refuse_text(req, h, buf_str(&h->edit.text), h->edit.text.len, r, &err);
 	else

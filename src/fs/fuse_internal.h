@@ -4,12 +4,13 @@
  * and answers. Not for anybody else.
  *
  * fuse.c is the mount itself, fuse_files.c what is looked at, opened, read and written, fuse_list.c
- * listings, fuse_poll.c what is waited for, fuse_names.c what is made, removed, renamed and given other
- * attributes, fuse_cache.c what the kernel may keep of all that.
+ * listings, fuse_poll.c what is waited for, fuse_names.c what is made, removed and given other
+ * attributes, fuse_rename.c what is renamed, fuse_cache.c what the kernel may keep of all that.
  */
 #include "fs/fs.h"
 #include "fs/handle.h"
 #include "fs/hidden.h"
+#include "fs/scratch.h"
 #include "fs/tree.h"
 #include "fs/watch.h"
 #include "util/buf.h"
@@ -42,8 +43,9 @@ struct fs {
 	size_t handle_bytes;
 	struct watch watch; /* those that are polled */
 	bool gone;          /* somebody else has unmounted it */
-	char *scratch;      /* log reads */
-	size_t scratch_size;
+	bool keeps;         /* something for fs_expire */
+	char *log_page;     /* log reads */
+	size_t log_page_size;
 };
 
 struct fs *fs_of(fuse_req_t req);
@@ -56,6 +58,9 @@ void refuse(fuse_req_t req, fuse_ino_t ino, const char *name, int r, const struc
 /* The same for what was written through an open file. */
 void refuse_text(fuse_req_t req, const struct handle *h, const char *text, size_t len, int r,
 	const struct err *err);
+/* The same for what was to be put in the file's place. `text` is NULL where it must not be shown. */
+void refuse_bytes(
+	fuse_req_t req, fuse_ino_t ino, const char *text, size_t len, int r, const struct err *err);
 /* These two find the node, or answer and return false. */
 bool node_of(fuse_req_t req, fuse_ino_t ino, struct node *out);
 bool entry_find(
@@ -65,14 +70,15 @@ bool entry_find(
 struct kept {
 	double entry, attr;
 };
-struct kept kept_of(const struct node *n);
+struct kept kept_of(const struct fs *fs, const struct node *n);
 
 struct fuse_entry_param entry_of(const struct fs *fs, const struct node *n);
 void reply_entry(fuse_req_t req, const struct node *n);
 void reply_attr(fuse_req_t req, fuse_ino_t ino);
-/* `before`: what a file held that is made again; NULL for one that is only opened. */
-void reply_open(
-	fuse_req_t req, const struct node *n, struct fuse_file_info *fi, struct before *before);
+/* `before`: what a file held that is made again; NULL for one that is only opened. `discards`: what is
+ * written to it is not looked at. */
+void reply_open(fuse_req_t req, const struct node *n, struct fuse_file_info *fi,
+	struct before *before, bool discards);
 /* -ENFILE, -ENOMEM: so many more open files of the mount, or bytes in them, are not allowed to `who`. */
 int judge_room(
 	const struct fs *fs, struct who who, unsigned handles, size_t bytes, struct err *err);
@@ -81,6 +87,10 @@ struct handle *handle_of(const struct fuse_file_info *fi);
 void hold(struct held **list, fuse_req_t req, struct handle *handle, size_t size, bool flush,
 	uint64_t token);
 void held_answer(struct held *h, int error);
+/* This thread has written or made the node: others who were about to replace it are not. */
+void seen(struct fs *fs, const struct node *n, int32_t pid);
+/* It has put a value in place, or has tried: what it holds can go on, if it is not filling a new hook. */
+void settled(struct fs *fs, const struct node *n, int32_t pid);
 void close_handle(struct fs *fs, struct handle *h);
 void poll_forget(struct fs *fs, struct handle *h);
 

@@ -1,5 +1,5 @@
 /*
- * fuse_names: making, removing, renaming, and attributes.
+ * fuse_names: making, removing, and attributes.
  */
 #include "fs/fuse_internal.h"
 
@@ -16,16 +16,32 @@ static int set_times(const struct fs *fs, const struct node *n, const struct sta
 	if (!n->hook || n->kind == NODE_DELIVERY ||
 		!(to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)))
 		return 0;
+	int64_t s = st->st_mtim.tv_sec;
+	s = s > TIME_MAX_S ? TIME_MAX_S : s < -TIME_MAX_S ? -TIME_MAX_S : s;
+	int64_t ms = to_set & FUSE_SET_ATTR_MTIME_NOW ? now_of(fs)
+						      : s * 1000 + st->st_mtim.tv_nsec / 1000000;
+	if (n->scratch) {
+		n->scratch->mtime_ms = ms;
+		return 0;
+	}
 	struct buf file = BUF(HEADER_NAME_MAX + 16);
 	tree_hook_file(n, &file);
 	struct hook_file *f = hook_file_get(n->hook, buf_str(&file));
 	buf_release(&file);
 	if (!f)
 		return -ENOMEM;
-	int64_t s = st->st_mtim.tv_sec;
-	s = s > TIME_MAX_S ? TIME_MAX_S : s < -TIME_MAX_S ? -TIME_MAX_S : s;
-	f->mtime_ms = to_set & FUSE_SET_ATTR_MTIME_NOW ? now_of(fs)
-						       : s * 1000 + st->st_mtim.tv_nsec / 1000000;
+	f->mtime_ms = ms;
+	return 0;
+}
+
+static int set_scratch_attributes(struct scratch *f, const struct stat *st, int to_set)
+{
+	if (to_set & FUSE_SET_ATTR_MODE)
+		f->mode = st->st_mode & 0777;
+	if (to_set & FUSE_SET_ATTR_UID)
+		f->uid = st->st_uid;
+	if (to_set & FUSE_SET_ATTR_GID)
+		f->gid = st->st_gid;
 	return 0;
 }
 
@@ -48,14 +64,20 @@ static int set_attributes(
 	fuse_req_t req, const struct node *n, const struct stat *st, int to_set, struct err *err)
 {
 	struct fs *fs = fs_of(req);
+	if (n->scratch)
+		return set_scratch_attributes(n->scratch, st, to_set);
 	bool young = hidden_young(&fs->hidden, n->ino, who_of(req).pid, now_of(fs));
 	if (n->kind == NODE_DELIVERY)
 		return set_delivery(fs, n, st->st_mode, to_set, young, err);
-	return edit_attributes(fs->tree, n,
+	int r = edit_attributes(fs->tree, n,
 		to_set & FUSE_SET_ATTR_MODE ? st->st_mode & 07777 : HOOK_MODE_UNSET,
 		to_set & FUSE_SET_ATTR_UID ? st->st_uid : HOOK_OWNER_UNSET,
 		to_set & FUSE_SET_ATTR_GID ? st->st_gid : HOOK_OWNER_UNSET, young && edit_young(n),
 		err);
+	if (r == -EPERM && tree_is_protected(n) &&
+		hidden_wrote(&fs->hidden, n->ino, who_of(req).pid, now_of(fs)))
+		return 0;
+	return r;
 }
 
 void op_setattr(
@@ -68,8 +90,11 @@ void op_setattr(
 	if (!node_of(req, ino, &n))
 		return;
 	/* Without an open file a truncation has nothing to act on: values are not cut. */
-	if (to_set & FUSE_SET_ATTR_SIZE && handle_of(fi))
-		r = handle_truncate(handle_of(fi), (uint64_t)st->st_size, &err);
+	if (to_set & FUSE_SET_ATTR_SIZE && n.scratch)
+		r = scratch_truncate(
+			fs->tree->scratches, n.scratch, (uint64_t)st->st_size, now_of(fs), &err);
+	else if (to_set & FUSE_SET_ATTR_SIZE && handle_of(fi))
+		r = handle_truncate(handle_of(fi), fs->tree, (uint64_t)st->st_size, &err);
 	if (!r && to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		r = set_attributes(req, &n, st, to_set, &err);
 	/* A change of the hook has put another in its place. */
@@ -79,6 +104,32 @@ void op_setattr(
 		refuse(req, ino, NULL, r, &err);
 	else
 		reply_attr(req, ino);
+}
+
+/* A hook; or, for a tool that copies one, what it has already. */
+static int make_dir(struct fs *fs, const struct node *dir, const char *name, mode_t mode,
+	struct who who, struct err *err)
+{
+	const struct backend *b = &fs->tree->backend;
+	struct node n;
+	if (!tree_is_hooks(dir)) {
+		if (tree_lookup(fs->tree, dir, name, &n) == 0)
+			return tree_is_dir(&n) &&
+					hidden_make(&fs->hidden, &n, who.pid, true, now_of(fs))
+				? 0
+				: -EEXIST;
+		return err_set(err, EPERM, ERR_NO_COLUMN,
+			"directories are made in hooks/ only; each is a hook");
+	}
+	int r = b->hook_make(b->ctx, name, mode, who, err);
+	if (r)
+		return r;
+	r = tree_lookup(fs->tree, dir, name, &n);
+	if (r)
+		return r;
+	if (hidden_fresh(&fs->hidden, n.hook->id, name, who.pid, now_of(fs)))
+		b->hook_hold(b->ctx, n.hook->id, who.pid);
+	return 0;
 }
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
@@ -93,13 +144,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	tree_stat(fs->tree, &dir, &st);
 	if (st.st_mode & S_ISGID)
 		who.gid = st.st_gid;
-	int r;
-	if (tree_is_hooks(&dir))
-		r = fs->tree->backend.hook_make(
-			fs->tree->backend.ctx, name, mode & 0777, who, &err);
-	else
-		r = err_set(&err, EPERM, ERR_NO_COLUMN,
-			"directories are made in hooks/ only; each is a hook");
+	int r = make_dir(fs, &dir, name, mode & 0777, who, &err);
 	if (!r)
 		r = tree_lookup(fs->tree, &dir, name, &n);
 	if (r)
@@ -110,8 +155,13 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 static int remove_dir(struct fs *fs, const struct node *n, struct err *err)
 {
-	if (n->kind == NODE_HOOK)
-		return fs->tree->backend.hook_remove(fs->tree->backend.ctx, n->hook->id, err);
+	if (n->kind == NODE_HOOK) {
+		int64_t id = n->hook->id;
+		int r = fs->tree->backend.hook_remove(fs->tree->backend.ctx, id, err);
+		if (!r)
+			scratch_drop_hook(fs->tree->scratches, id);
+		return r;
+	}
 	/* These stay when they are empty, for rmdir is only heard from rm -r. */
 	struct delivery_entry d;
 	if (tree_is_headers(n) && n->hook->header_count)
@@ -145,31 +195,63 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_err(req, 0);
 }
 
+/* Until the thread has made it anew, nobody is sent anything without it. */
+static int unlink_control(struct fs *fs, uint64_t parent, const char *name, const struct node *n,
+	int32_t pid, struct err *err)
+{
+	const struct backend *b = &fs->tree->backend;
+	struct before before = { 0 };
+	uint64_t ino = n->ino;
+	bool valued = n->setting || n->header;
+	if (valued) {
+		before_take(&before, n);
+		b->hook_hold(b->ctx, n->hook->id, pid);
+	}
+	int r = edit_unlink(fs->tree, n, err);
+	if (!r)
+		hidden_add(&fs->hidden, parent, name, pid, ino, &before, now_of(fs));
+	else if (valued)
+		b->hook_release(b->ctx, pid);
+	before_release(&before);
+	return r;
+}
+
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
 	struct node dir, n;
 	struct err err = { 0 };
-	struct before before = { 0 };
+	int r = 0;
 	if (!entry_find(req, parent, name, &dir, &n))
 		return;
-	uint64_t ino = n.ino;
-	if (n.setting || n.header)
-		before_take(&before, &n);
 	const struct backend *b = &fs->tree->backend;
-	int r = n.kind == NODE_DELIVERY ? b->delivery_drop(b->ctx, n.delivery.id, &err)
-					: edit_unlink(fs->tree, &n, &err);
-	if (r) {
-		before_release(&before);
+	if (n.kind == NODE_DELIVERY)
+		r = b->delivery_drop(b->ctx, n.delivery.id, &err);
+	else if (n.scratch)
+		scratch_unlink(fs->tree->scratches, n.scratch);
+	else
+		r = unlink_control(fs, parent, name, &n, who_of(req).pid, &err);
+	if (r)
 		refuse(req, parent, name, r, &err);
-		return;
-	}
-	if (n.kind != NODE_DELIVERY)
-		hidden_add(&fs->hidden, parent, name, who_of(req).pid, ino, &before, now_of(fs));
-	fuse_reply_err(req, 0);
+	else
+		fuse_reply_err(req, 0);
 }
 
-/* Its maker owns it, as any file that is made anew. */
+/* What CREATE found or made. */
+struct creation {
+	struct node node;
+	bool discards; /* what is written to it is not looked at */
+	bool opened;   /* it was there all the time */
+};
+
+/* mkstemp's way to open, and nobody's who writes a header. */
+static bool is_temporary(int flags)
+{
+	return (flags & O_ACCMODE) == O_RDWR && (flags & O_EXCL);
+}
+
+/* Its maker owns it, as any file that is made anew. The mode is what the tool asks of every file: one that
+ * is always protected just stays so. */
 static int create_setting(
 	struct fs *fs, const struct node *n, mode_t mode, struct who who, struct err *err)
 {
@@ -177,11 +259,13 @@ static int create_setting(
 	if (n->kind != NODE_SETTING)
 		return 0;
 	tree_stat(fs->tree, n, &st);
-	if (mode == n->setting->mode && who.uid == st.st_uid && who.gid == st.st_gid)
+	if (mode == n->setting->mode || !(n->setting->mode & 044))
+		mode = HOOK_MODE_UNSET;
+	uint32_t uid = who.uid == st.st_uid ? HOOK_OWNER_UNSET : who.uid;
+	uint32_t gid = who.gid == st.st_gid ? HOOK_OWNER_UNSET : who.gid;
+	if (mode == HOOK_MODE_UNSET && uid == HOOK_OWNER_UNSET && gid == HOOK_OWNER_UNSET)
 		return 0;
-	return edit_attributes(fs->tree, n, mode == n->setting->mode ? HOOK_MODE_UNSET : mode,
-		who.uid == st.st_uid ? HOOK_OWNER_UNSET : who.uid,
-		who.gid == st.st_gid ? HOOK_OWNER_UNSET : who.gid, true, err);
+	return edit_attributes(fs->tree, n, mode, uid, gid, true, err);
 }
 
 /* cp delivered/X pending/: the delivery named X is sent once more, as a new one. */
@@ -200,33 +284,69 @@ static int create_copy(
 	return r ? r : tree_delivery(fs->tree, id, n);
 }
 
-/* A name that was there, hidden from its remover, is made again; a header may be new. */
-static int create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, bool exclusive,
-	const struct node *dir, struct node *n, struct err *err)
+static int create_scratch(struct fs *fs, const struct node *dir, const char *name, mode_t mode,
+	int flags, struct who who, struct node *n, struct err *err)
 {
-	struct fs *fs = fs_of(req);
-	struct node now;
+	struct scratch *f;
+	struct stat st;
+	int r = tree_name_check(dir, name, err);
+	if (!r)
+		r = scratch_make(
+			fs->tree->scratches, dir->hook->id, dir->ino, name, now_of(fs), err, &f);
+	if (r)
+		return r;
+	tree_stat(fs->tree, dir, &st);
+	f->mode = mode;
+	f->uid = who.uid;
+	f->gid = st.st_mode & S_ISGID ? st.st_gid : who.gid;
+	f->temporary |= is_temporary(flags);
+	*n = tree_scratch(dir->hook, f);
+	return 0;
+}
+
+/* A file that is there: for who has removed it, or fills a hook with what it has already. */
+static int create_again(struct fs *fs, const char *name, mode_t mode, int flags,
+	const struct node *dir, struct who who, const struct node *n, struct creation *c,
+	struct err *err)
+{
+	int32_t pid = who.pid;
+	bool exclusive = flags & O_EXCL;
+	bool fresh = hidden_make(&fs->hidden, n, pid, exclusive, now_of(fs));
+	c->opened = hidden_back(&fs->hidden, dir->ino, name, pid, now_of(fs));
+	if (c->opened)
+		return 0;
+	if (n->scratch)
+		return exclusive ? -EEXIST : 0;
+	if (exclusive && !fresh && !hidden_has(&fs->hidden, dir->ino, name, pid, now_of(fs)))
+		return -EEXIST;
+	/* What a copied hook says of itself is not its copy's. */
+	c->discards = fresh && n->row && !n->row->config;
+	if (n->row && !c->discards && !n->row->config && !n->row->tests)
+		return err_set(err, EACCES, ERR_NO_COLUMN,
+			"%s is only read: what it shows is not set by writing", tree_name(n));
+	return create_setting(fs, n, mode, who, err);
+}
+
+static int create(struct fs *fs, const char *name, mode_t mode, int flags, struct who who,
+	const struct node *dir, struct creation *c, struct err *err)
+{
+	struct node now, *n = &c->node;
 	int r;
 	if (tree_is_queue(dir))
 		return create_copy(fs, dir, name, n, err);
-	bool there = tree_lookup(fs->tree, dir, name, n) == 0;
-	if (there && exclusive &&
-		!hidden_has(&fs->hidden, parent, name, who_of(req).pid, now_of(fs)))
-		return -EEXIST;
-	if (there)
-		r = create_setting(fs, n, mode, who_of(req), err);
+	if (tree_lookup(fs->tree, dir, name, n) == 0)
+		r = create_again(fs, name, mode, flags, dir, who, n, c, err);
+	else if (tree_is_scratch_dir(dir) &&
+		(!tree_is_headers(dir) || scratch_is_temporary(name) || is_temporary(flags)))
+		return create_scratch(fs, dir, name, mode, flags, who, n, err);
 	else if (tree_is_headers(dir))
-		r = edit_header_make(fs->tree, dir, name, mode, who_of(req), err);
-	else if (dir->kind == NODE_HOOK || tree_is_settings(dir))
-		r = err_set(err, EPERM, ERR_NO_COLUMN,
-			"a hook has no file of this name; README lists them, and headers go into "
-			"headers/");
+		r = edit_header_make(fs->tree, dir, name, mode, who, err);
 	else
-		r = err_set(
-			err, EPERM, ERR_NO_COLUMN, "files are made in hooks/NAME/headers/ only");
+		r = err_set(err, EPERM, ERR_NO_COLUMN,
+			"files are made in hooks/NAME/ and hooks/NAME/headers/ only");
 	/* The change has put another hook in the place of the one that `dir` knew. */
 	if (!r)
-		r = tree_node(fs->tree, parent, &now);
+		r = tree_node(fs->tree, dir->ino, &now);
 	return r ? r : tree_lookup(fs->tree, &now, name, n);
 }
 
@@ -234,87 +354,28 @@ void op_create(
 	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
-	struct node dir, n;
+	struct node dir;
+	struct creation c = { 0 };
 	struct err err = { 0 };
 	struct before before = { 0 };
+	struct who who = who_of(req);
 	if (!node_of(req, parent, &dir))
 		return;
-	int r = judge_room(fs, who_of(req), 1, 0, &err);
+	int r = judge_room(fs, who, 1, 0, &err);
 	if (!r)
-		r = create(req, parent, name, mode & 0777, fi->flags & O_EXCL, &dir, &n, &err);
+		r = create(fs, name, mode & 0777, fi->flags, who, &dir, &c, &err);
 	if (r) {
 		refuse(req, parent, name, r, &err);
 		return;
 	}
-	hidden_seen(&fs->hidden, n.ino, who_of(req).pid);
-	hidden_made(&fs->hidden, parent, name, who_of(req).pid, n.ino, &before, now_of(fs));
-	reply_open(req, &n, fi, &before);
+	hidden_new_file(&fs->hidden, &c.node, who.pid, fi->flags & O_EXCL, now_of(fs));
+	if (!c.node.scratch && !c.opened) {
+		seen(fs, &c.node, who.pid);
+		hidden_made(&fs->hidden, parent, name, who.pid, c.node.ino, &before, now_of(fs));
+		hidden_written(&fs->hidden, c.node.ino, who.pid, now_of(fs));
+	}
+	reply_open(req, &c.node, fi, &before, c.discards);
 	before_release(&before);
-}
-
-/* mv failed/X pending/ tries it anew; mv makes a copy of what was delivered (EXDEV). */
-static int rename_delivery(struct fs *fs, const struct node *n, const struct node *to,
-	const char *name, struct err *err)
-{
-	const struct backend *b = &fs->tree->backend;
-	bool same_hook = tree_is_queue(to) && to->hook == n->hook;
-	if (!same_hook || to->row->state != DELIVERY_PENDING ||
-		n->delivery.state == DELIVERY_PENDING || strcmp(name, n->name))
-		return err_set(err, EPERM, ERR_NO_COLUMN,
-			"a delivery moves under its own name, and to its hook's pending only");
-	if (n->delivery.state == DELIVERY_DELIVERED)
-		return -EXDEV;
-	return b->delivery_replay(b->ctx, n->delivery.id, err);
-}
-
-/* mv hooks/a hooks/b and mv headers/A headers/B. Between hooks mv copies (EXDEV). */
-static int rename_node(struct fs *fs, const struct node *n, const struct node *to, const char *name,
-	unsigned flags, struct err *err)
-{
-	if (n->kind == NODE_DELIVERY)
-		return rename_delivery(fs, n, to, name, err);
-	struct node there;
-	bool taken = tree_lookup(fs->tree, to, name, &there) == 0;
-	if (taken && there.ino == n->ino && n->kind != NODE_HEADER)
-		return 0;
-	if (taken && (flags & RENAME_NOREPLACE))
-		return -EEXIST;
-	if (n->kind == NODE_HOOK && tree_is_hooks(to)) {
-		if (taken)
-			return err_set(
-				err, ENOTEMPTY, ERR_NO_COLUMN, "there is a hook %s already", name);
-		return fs->tree->backend.hook_rename(fs->tree->backend.ctx, n->hook->id, name, err);
-	}
-	if (n->kind == NODE_HEADER && tree_is_headers(to) && to->hook == n->hook)
-		return edit_header_rename(fs->tree, n, name, err);
-	if (n->hook && to->hook && to->hook != n->hook && n->kind != NODE_HOOK)
-		return -EXDEV;
-	return err_set(err, EPERM, ERR_NO_COLUMN,
-		"only hooks and headers are renamed, each in its own directory");
-}
-
-void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
-	const char *newname, unsigned flags)
-{
-	struct node dir, n, to;
-	struct err err = { 0 };
-	if (!entry_find(req, parent, name, &dir, &n) || !node_of(req, newparent, &to))
-		return;
-	int r = flags & ~(unsigned)RENAME_NOREPLACE
-		? err_set(&err, EINVAL, ERR_NO_COLUMN, "two names here do not change places")
-		: rename_node(fs_of(req), &n, &to, newname, flags, &err);
-	if (r) {
-		refuse(req, parent, name, r, &err);
-		return;
-	}
-	/* The name is there again, also to a thread that had removed it. A delivery stays the same file. */
-	if (n.kind == NODE_DELIVERY || n.kind == NODE_HEADER) {
-		struct before removed = { 0 };
-		hidden_made(&fs_of(req)->hidden, newparent, newname, who_of(req).pid,
-			n.kind == NODE_DELIVERY ? n.ino : 0, &removed, now_of(fs_of(req)));
-		before_release(&removed);
-	}
-	fuse_reply_err(req, 0);
 }
 
 /* What no name here can be. */

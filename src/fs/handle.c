@@ -1,5 +1,6 @@
 #include "fs/handle.h"
 
+#include "fs/scratch.h"
 #include "model/event.h"
 #include "util/err.h"
 
@@ -59,12 +60,19 @@ static int open_shown(struct handle *h, const struct tree *t, const struct node 
 	return 0;
 }
 
+static void open_scratch(struct handle *h, const struct tree *t, int flags)
+{
+	scratch_open(h->scratch, t->backend.now_ms(t->backend.ctx));
+	if (flags & O_TRUNC)
+		(void)handle_truncate(h, t, 0, NULL); /* cannot fail */
+}
+
 int handle_open(const struct tree *t, const struct node *n, int flags, bool made, struct who who,
 	struct err *err, struct handle **out)
 {
 	enum file_nature nature = n->row ? n->row->nature : FILE_PLAIN;
 	/* The mode bits do not stop root. */
-	bool writable = n->kind == NODE_SETTING || n->kind == NODE_HEADER || made ||
+	bool writable = n->kind == NODE_SETTING || n->kind == NODE_HEADER || n->scratch || made ||
 		nature == FILE_EVENTS || (n->row && (n->row->tests || n->row->config));
 	if ((flags & O_ACCMODE) != O_RDONLY && !writable)
 		return err_set(err, EACCES, ERR_NO_COLUMN,
@@ -92,7 +100,12 @@ int handle_open(const struct tree *t, const struct node *n, int flags, bool made
 	if (n->setting && (flags & O_ACCMODE) == O_RDWR)
 		h->edit.generated = &h->shown;
 	framing_init(&h->framing, EVENT_LINE_MAX);
-	int r = reads(flags) ? open_shown(h, t, n) : 0;
+	int r = 0;
+	h->scratch = n->scratch;
+	if (h->scratch)
+		open_scratch(h, t, flags);
+	else if (reads(flags))
+		r = open_shown(h, t, n);
 	if (r)
 		handle_free(h);
 	else
@@ -105,6 +118,8 @@ void handle_close(struct handle *h, const struct tree *t)
 	/* Nobody hears of an error here; the backend has put it into `errors`. */
 	if (h->nature == FILE_EVENTS)
 		(void)t->backend.events_end(t->backend.ctx, &h->framing, h->who);
+	if (h->scratch)
+		scratch_close(t->scratches, h->scratch, t->backend.now_ms(t->backend.ctx));
 	if (h->nature == FILE_LOG)
 		t->backend.log_release(t->backend.ctx, h->topic_id);
 	handle_free(h);
@@ -184,6 +199,8 @@ ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t o
 		*data = scratch;
 		return read_log(h, size, offset, scratch);
 	}
+	if (h->scratch)
+		return (ssize_t)scratch_read(h->scratch, size, (uint64_t)offset, data);
 	if (h->topic && offset == 0)
 		read_from_start(h, t);
 	/* A secret that was generated stands behind what was written for it, or at the start. */
@@ -209,6 +226,14 @@ static int start_test(struct handle *h, const struct tree *t, const struct node 
 	buf_reset(&h->edit.text);
 	h->edit.started = false;
 	return r;
+}
+
+/* The kernel's own idea of where the end is may be an old one. */
+static int write_scratch(struct handle *h, const struct tree *t, const char *data, size_t len,
+	uint64_t offset, struct err *err)
+{
+	return scratch_write(t->scratches, h->scratch, data, len,
+		h->append ? h->scratch->bytes.len : offset, t->backend.now_ms(t->backend.ctx), err);
 }
 
 static int write_value(struct handle *h, const struct tree *t, const struct node *n,
@@ -243,7 +268,8 @@ ssize_t handle_write(struct handle *h, const struct tree *t, const struct node *
 			answer->when = ANSWER_COMMITTED;
 		return taken;
 	}
-	int r = write_value(h, t, n, data, len, offset, answer, err);
+	int r = h->scratch ? write_scratch(h, t, data, len, offset, err)
+			   : write_value(h, t, n, data, len, offset, answer, err);
 	return r ? r : (ssize_t)len;
 }
 
@@ -274,8 +300,11 @@ int handle_flush(struct handle *h, const struct tree *t, const struct node *n,
 			 : edit_judge(&h->edit, t, n, true, err);
 }
 
-int handle_truncate(struct handle *h, uint64_t size, struct err *err)
+int handle_truncate(struct handle *h, const struct tree *t, uint64_t size, struct err *err)
 {
+	if (h->scratch)
+		return scratch_truncate(
+			t->scratches, h->scratch, size, t->backend.now_ms(t->backend.ctx), err);
 	/* `> events` and `> test`: nothing to cut. */
 	if (h->nature == FILE_EVENTS || h->discards)
 		return 0;

@@ -38,6 +38,7 @@ struct handle {
 	bool discards;     /* a copy of a delivery: what is written is not looked at */
 	struct who who;    /* who opened it, for what is written is theirs; pid: who wrote last */
 	uint64_t writer;   /* the process that wrote last, by the kernel's lock owner; 0: none */
+	struct scratch *scratch;    /* the file is one: none of the rest is used */
 	struct handle *prev, *next; /* of the mount's open ones (utlist) */
 	size_t counted;             /* what of its memory is in the mount's sum */
 	struct buf shown;           /* what reads see: the file as it was at open */
@@ -74,4 +75,4 @@ ssize_t handle_write(struct handle *h, const struct tree *t, const struct node *
 void handle_spoil(struct handle *h);
 int handle_flush(struct handle *h, const struct tree *t, const struct node *n,
 	struct answer *answer, struct err *err);
-int handle_truncate(struct handle *h, uint64_t size, struct err *err);
+int handle_truncate(struct handle *h, const struct tree *t, uint64_t size, struct err *err);

@@ -1,6 +1,7 @@
 #include "fs/hidden.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 static void hidden_forget(struct hidden_name *n)
@@ -33,7 +34,7 @@ static struct hidden_name *hidden_new(
 	n->dir = dir;
 	n->pid = pid;
 	n->until_ms = now_ms + HIDDEN_MS;
-	n->made = false;
+	n->made = n->aside = false;
 	snprintf(n->name, sizeof(n->name), "%s", name);
 	return n;
 }
@@ -46,13 +47,44 @@ void hidden_add(struct hidden *h, uint64_t dir, const char *name, int32_t pid, u
 	before_move(&n->before, before);
 }
 
-void hidden_seen(struct hidden *h, uint64_t ino, int32_t pid)
+void hidden_aside(
+	struct hidden *h, uint64_t dir, const char *name, int32_t pid, uint64_t ino, int64_t now_ms)
+{
+	struct before none = { 0 };
+	struct hidden_name *n = hidden_new(h, dir, name, pid, now_ms);
+	before_move(&n->before, &none);
+	n->ino = ino;
+	n->aside = true;
+}
+
+bool hidden_back(struct hidden *h, uint64_t dir, const char *name, int32_t pid, int64_t now_ms)
+{
+	struct hidden_name *n = (struct hidden_name *)hidden_find(h, dir, name, pid, now_ms);
+	if (!n || !n->aside)
+		return false;
+	hidden_forget(n);
+	return true;
+}
+
+bool hidden_seen(struct hidden *h, const struct node *n, int32_t pid, int32_t *other)
 {
 	for (unsigned i = 0; i < HIDDEN_MAX; i++) {
-		struct hidden_name *n = &h->names[i];
-		if (n->dir && n->ino == ino && n->pid != pid)
-			hidden_forget(n);
+		struct hidden_name *name = &h->names[i];
+		if (!name->dir || name->ino != n->ino || name->pid == pid)
+			continue;
+		*other = name->pid;
+		hidden_forget(name);
+		return true;
 	}
+	for (unsigned i = 0; i < FRESH_MAX; i++) {
+		struct hidden_fresh *f = &h->fresh[i];
+		if (!n->hook || f->hook_id != n->hook->id || f->pid == pid)
+			continue;
+		*other = f->pid;
+		f->hook_id = 0;
+		return true;
+	}
+	return false;
 }
 
 bool hidden_has(const struct hidden *h, uint64_t dir, const char *name, int32_t pid, int64_t now_ms)
@@ -87,15 +119,188 @@ bool hidden_young(const struct hidden *h, uint64_t ino, int32_t pid, int64_t now
 	return false;
 }
 
-void hidden_expire(struct hidden *h, int64_t now_ms)
+bool hidden_expire(struct hidden *h, int64_t now_ms)
 {
-	for (unsigned i = 0; i < HIDDEN_MAX; i++)
+	bool left = false;
+	for (unsigned i = 0; i < HIDDEN_MAX; i++) {
 		if (h->names[i].dir && h->names[i].until_ms <= now_ms)
 			hidden_forget(&h->names[i]);
+		left |= h->names[i].dir != 0;
+	}
+	for (unsigned i = 0; i < FRESH_MAX; i++) {
+		if (h->fresh[i].until_ms <= now_ms)
+			h->fresh[i].hook_id = 0;
+		left |= h->fresh[i].hook_id != 0;
+	}
+	return left;
 }
 
 void hidden_release(struct hidden *h)
 {
 	for (unsigned i = 0; i < HIDDEN_MAX; i++)
 		hidden_forget(&h->names[i]);
+}
+
+/* ---- new hooks */
+
+/* install looks twice before it makes a file. Who looks more often waits for something. */
+#define ASKED_MAX 3
+/* mkdir itself looks once before, and who opens a file of the hook once behind it. */
+#define LOOKS_BEFORE 2
+#define LOOKS_BEHIND 2
+
+static struct hidden_sought *sought_find(
+	const struct hidden *h, const char *name, int32_t pid, int64_t now_ms)
+{
+	for (unsigned i = 0; i < SOUGHT_MAX; i++) {
+		const struct hidden_sought *s = &h->sought[i];
+		if (s->pid == pid && s->until_ms > now_ms && !strcmp(s->name, name))
+			return (struct hidden_sought *)s;
+	}
+	return NULL;
+}
+
+void hidden_sought(struct hidden *h, const char *name, int32_t pid, int64_t now_ms)
+{
+	struct hidden_sought *s = sought_find(h, name, pid, now_ms);
+	if (!s) {
+		s = &h->sought[h->next_sought];
+		h->next_sought = (h->next_sought + 1) % SOUGHT_MAX;
+		s->pid = pid;
+		s->count = 0;
+		snprintf(s->name, sizeof(s->name), "%s", name);
+	}
+	s->until_ms = now_ms + HIDDEN_MS;
+	s->count++;
+}
+
+bool hidden_fresh(struct hidden *h, int64_t hook_id, const char *name, int32_t pid, int64_t now_ms)
+{
+	const struct hidden_sought *s = sought_find(h, name, pid, now_ms);
+	if (!s || s->count < LOOKS_BEFORE)
+		return false;
+	struct hidden_fresh *f = &h->fresh[h->next_fresh];
+	h->next_fresh = (h->next_fresh + 1) % FRESH_MAX;
+	*f = (struct hidden_fresh){
+		.hook_id = hook_id, .pid = pid, .until_ms = now_ms + HIDDEN_MS
+	};
+	return true;
+}
+
+static struct hidden_fresh *fresh_find(
+	const struct hidden *h, int64_t hook_id, int32_t pid, int64_t now_ms)
+{
+	for (unsigned i = 0; i < FRESH_MAX; i++) {
+		const struct hidden_fresh *f = &h->fresh[i];
+		if (f->hook_id == hook_id && f->pid == pid && f->until_ms > now_ms)
+			return (struct hidden_fresh *)f;
+	}
+	return NULL;
+}
+
+void hidden_looked(struct hidden *h, int64_t hook_id, int32_t pid, int64_t now_ms)
+{
+	struct hidden_fresh *f = fresh_find(h, hook_id, pid, now_ms);
+	if (f)
+		f->looks++;
+}
+
+/* Where it is noted that the file was made; NULL: it does not come with its hook, not even with a
+ * config.json that was copied before it. */
+static uint64_t *fresh_bits(struct hidden_fresh *f, const struct node *n, uint64_t *bit)
+{
+	*bit = UINT64_C(1) << (n->ino & 63);
+	switch (n->kind) {
+	case NODE_SETTING:
+		return &f->made[0];
+	case NODE_HOOK_FILE:
+		return &f->made[1];
+	case NODE_HEADER:
+		return &f->made[2];
+	default:
+		return NULL;
+	}
+}
+
+/* The thread has made something. */
+static void fresh_goes_on(struct hidden_fresh *f, bool exclusive, int64_t now_ms)
+{
+	f->asked = 0;
+	f->asked_count = 0;
+	f->until_ms = now_ms + HIDDEN_MS;
+	if (!exclusive)
+		f->hook_id = 0;
+}
+
+bool hidden_unmade(struct hidden *h, const struct node *n, int32_t pid, int64_t now_ms)
+{
+	struct hidden_fresh *f = n->hook ? fresh_find(h, n->hook->id, pid, now_ms) : NULL;
+	uint64_t bit, *bits = f ? fresh_bits(f, n, &bit) : NULL;
+	if (!bits || *bits & bit || edit_written(n))
+		return false;
+	if (f->looks < LOOKS_BEHIND ||
+		(f->asked && (f->asked != n->ino || f->asked_count >= ASKED_MAX))) {
+		f->hook_id = 0;
+		return false;
+	}
+	f->asked = n->ino;
+	f->asked_count++;
+	return true;
+}
+
+bool hidden_make(
+	struct hidden *h, const struct node *n, int32_t pid, bool exclusive, int64_t now_ms)
+{
+	struct hidden_fresh *f = n->hook ? fresh_find(h, n->hook->id, pid, now_ms) : NULL;
+	uint64_t bit, *bits = f ? fresh_bits(f, n, &bit) : NULL;
+	if (!f)
+		return false;
+	bool may = bits && f->asked == n->ino && !edit_written(n);
+	if (may)
+		*bits |= bit;
+	fresh_goes_on(f, exclusive, now_ms);
+	return may;
+}
+
+void hidden_new_file(
+	struct hidden *h, const struct node *n, int32_t pid, bool exclusive, int64_t now_ms)
+{
+	struct hidden_fresh *f = n->hook ? fresh_find(h, n->hook->id, pid, now_ms) : NULL;
+	uint64_t bit, *bits = f ? fresh_bits(f, n, &bit) : NULL;
+	if (bits)
+		*bits |= bit;
+	if (f)
+		fresh_goes_on(f, exclusive, now_ms);
+}
+
+bool hidden_filling(const struct hidden *h, int64_t hook_id, int32_t pid, int64_t now_ms)
+{
+	return fresh_find(h, hook_id, pid, now_ms) != NULL;
+}
+
+bool hidden_fills(const struct hidden *h, int64_t hook_id)
+{
+	for (unsigned i = 0; i < FRESH_MAX; i++)
+		if (h->fresh[i].hook_id == hook_id)
+			return true;
+	return false;
+}
+
+/* ---- writers */
+
+void hidden_written(struct hidden *h, uint64_t ino, int32_t pid, int64_t now_ms)
+{
+	struct hidden_wrote *w = &h->wrote[h->next_wrote];
+	h->next_wrote = (h->next_wrote + 1) % WROTE_MAX;
+	*w = (struct hidden_wrote){ .ino = ino, .pid = pid, .until_ms = now_ms + HIDDEN_MS };
+}
+
+bool hidden_wrote(const struct hidden *h, uint64_t ino, int32_t pid, int64_t now_ms)
+{
+	for (unsigned i = 0; i < WROTE_MAX; i++) {
+		const struct hidden_wrote *w = &h->wrote[i];
+		if (w->ino == ino && w->pid == pid && w->until_ms > now_ms)
+			return true;
+	}
+	return false;
 }

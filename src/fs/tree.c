@@ -1,8 +1,10 @@
 #include "fs/tree.h"
 
+#include "fs/scratch.h"
 #include "model/attributes.h"
 #include "model/registry.h"
 #include "util/buf.h"
+#include "util/err.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,6 +16,9 @@
 #define ID_SHIFT   16
 #define KIND_SHIFT 8
 #define SLOT_MASK  0xffu
+
+/* Cookies of scratch files stand behind all others of a directory. */
+#define SCRATCH_COOKIES (UINT64_C(1) << 32)
 
 /* Directories of one name a file; no path in the mount is longer. */
 #define PATH_MAX_HERE 512
@@ -116,6 +121,14 @@ static struct node node_header(struct hook *h, struct header *hd)
 		.header = hd };
 }
 
+struct node tree_scratch(struct hook *h, struct scratch *f)
+{
+	return (struct node){ .kind = NODE_SCRATCH,
+		.ino = ino_make(f->id, NODE_SCRATCH, 0),
+		.hook = h,
+		.scratch = f };
+}
+
 /* Names sort by the time of acceptance; the id makes them one of a kind, and is all that is read. */
 static void delivery_name(const struct delivery_entry *d, char out[DELIVERY_NAME_MAX])
 {
@@ -172,6 +185,16 @@ static int lookup_delivery(
 	return 0;
 }
 
+static int scratch_node(const struct tree *t, int64_t id, struct node *out)
+{
+	struct scratch *f = scratch_by_id(t->scratches, id);
+	struct hook *h = f ? registry_by_id(t->registry, f->hook_id) : NULL;
+	if (!h)
+		return -ENOENT;
+	*out = tree_scratch(h, f);
+	return 0;
+}
+
 int tree_node(const struct tree *t, uint64_t ino, struct node *out)
 {
 	if (ino == TREE_ROOT_INO) {
@@ -184,6 +207,8 @@ int tree_node(const struct tree *t, uint64_t ino, struct node *out)
 		return root_file_by_ino(t, (int64_t)(ino >> ID_SHIFT), slot, out);
 	if (kind == NODE_DELIVERY)
 		return tree_delivery(t, (int64_t)(ino >> ID_SHIFT), out);
+	if (kind == NODE_SCRATCH)
+		return scratch_node(t, (int64_t)(ino >> ID_SHIFT), out);
 	struct hook *h = registry_by_id(t->registry, (int64_t)(ino >> ID_SHIFT));
 	if (!h)
 		return -ENOENT;
@@ -226,6 +251,31 @@ bool tree_is_queue(const struct node *n)
 	return n->kind == NODE_HOOK_FILE && n->row->nature == FILE_QUEUE;
 }
 
+bool tree_is_scratch_dir(const struct node *n)
+{
+	return n->kind == NODE_HOOK || tree_is_headers(n) || tree_is_settings(n);
+}
+
+/* The directory of settings that the node is, as in their names: "" for a hook's own; NULL: none. */
+static const char *settings_dir(const struct node *n)
+{
+	return n->kind == NODE_HOOK ? "" : tree_is_settings(n) ? n->row->name : NULL;
+}
+
+int tree_name_check(const struct node *dir, const char *name, struct err *err)
+{
+	const char *settings = settings_dir(dir);
+	for (size_t i = 0; settings && i < hook_settings_count; i++) {
+		const struct setting *s = &hook_settings[i];
+		if (setting_in(s, settings) && scratch_is_slip(name, setting_leaf(s)))
+			return err_set(err, EPERM, ERR_NO_COLUMN,
+				"a hook has no file of this name; there is %s, and README lists "
+				"them all",
+				s->name);
+	}
+	return 0;
+}
+
 static int lookup_row(const struct file_row *rows, size_t count, const char *name, size_t *slot)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -235,12 +285,6 @@ static int lookup_row(const struct file_row *rows, size_t count, const char *nam
 		}
 	}
 	return -ENOENT;
-}
-
-/* The directory of settings that the node is, as in their names: "" for a hook's own; NULL: none. */
-static const char *settings_dir(const struct node *n)
-{
-	return n->kind == NODE_HOOK ? "" : tree_is_settings(n) ? n->row->name : NULL;
 }
 
 static int lookup_setting(const struct node *dir, const char *name, struct node *out)
@@ -299,7 +343,8 @@ int tree_root_file(const struct tree *t, const char *name, struct node *out)
 	return 0;
 }
 
-int tree_lookup(const struct tree *t, const struct node *dir, const char *name, struct node *out)
+static int lookup_own(
+	const struct tree *t, const struct node *dir, const char *name, struct node *out)
 {
 	if (dir->kind == NODE_ROOT)
 		return lookup_in_root(t, name, out);
@@ -326,8 +371,20 @@ int tree_lookup(const struct tree *t, const struct node *dir, const char *name, 
 	return -ENOTDIR;
 }
 
-/* Cookies: the hook's or delivery's id, elsewhere the slot + 1: all only ever grow along the list. */
-int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, struct node *out)
+int tree_lookup(const struct tree *t, const struct node *dir, const char *name, struct node *out)
+{
+	int r = lookup_own(t, dir, name, out);
+	if (r != -ENOENT || !tree_is_scratch_dir(dir))
+		return r;
+	struct scratch *f = scratch_find(t->scratches, dir->ino, name);
+	if (!f)
+		return -ENOENT;
+	*out = tree_scratch(dir->hook, f);
+	return 0;
+}
+
+static int next_own(
+	const struct tree *t, const struct node *dir, uint64_t *cookie, struct node *out)
 {
 	uint64_t slot = *cookie;
 	if (tree_is_hooks(dir)) {
@@ -373,6 +430,25 @@ int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, st
 	return 0;
 }
 
+/*
+ * Cookies: the hook's or delivery's id, elsewhere the slot + 1, and the id of a scratch file behind
+ * all of these: they only ever grow along the list.
+ */
+int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, struct node *out)
+{
+	bool scratches = tree_is_scratch_dir(dir);
+	int r = scratches && *cookie >= SCRATCH_COOKIES ? -ENOENT : next_own(t, dir, cookie, out);
+	if (r != -ENOENT || !scratches)
+		return r;
+	uint64_t after = *cookie >= SCRATCH_COOKIES ? *cookie - SCRATCH_COOKIES : 0;
+	struct scratch *f = scratch_next(t->scratches, dir->ino, (int64_t)after);
+	if (!f)
+		return -ENOENT;
+	*out = tree_scratch(dir->hook, f);
+	*cookie = SCRATCH_COOKIES + (uint64_t)f->id;
+	return 0;
+}
+
 const char *tree_name(const struct node *n)
 {
 	switch (n->kind) {
@@ -386,6 +462,8 @@ const char *tree_name(const struct node *n)
 		return n->header->name;
 	case NODE_DELIVERY:
 		return n->name;
+	case NODE_SCRATCH:
+		return n->scratch->name ? n->scratch->name : "(unlinked)";
 	case NODE_ROOT_FILE:
 	case NODE_HOOK_FILE:
 		break;
@@ -407,6 +485,10 @@ void tree_hook_file(const struct node *n, struct buf *out)
 		buf_adds(out, "headers/");
 	if (n->kind == NODE_DELIVERY)
 		buf_addf(out, "%s/", state_dir(n->delivery.state));
+	/* Its directory is the hook's, or a row's. */
+	if (n->kind == NODE_SCRATCH &&
+		(n->scratch->dir >> KIND_SHIFT & SLOT_MASK) == NODE_HOOK_FILE)
+		buf_addf(out, "%s/", files_hook[n->scratch->dir & SLOT_MASK].name);
 	if (n->kind == NODE_SETTING)
 		buf_adds(out, n->setting->name);
 	else if (n->kind != NODE_HOOK)
@@ -426,8 +508,19 @@ void tree_path(const struct node *n, struct buf *out)
 	}
 }
 
+bool tree_is_protected(const struct node *n)
+{
+	struct buf file = BUF(PATH_MAX_HERE);
+	tree_hook_file(n, &file);
+	bool protected = n->hook && hook_protected(n->hook, buf_str(&file));
+	buf_release(&file);
+	return protected;
+}
+
 bool tree_is_quotable(const struct node *n, const char *text, size_t len)
 {
+	if (n->kind == NODE_SCRATCH)
+		return false; /* it may become a protected value */
 	if (!n->hook || n->kind == NODE_DELIVERY)
 		return true;
 	struct buf file = BUF(PATH_MAX_HERE);
@@ -465,6 +558,8 @@ static mode_t default_mode(const struct tree *t, const struct node *n)
 		return S_IFREG | (n->header->protected ? 0600 : 0644);
 	case NODE_DELIVERY:
 		return S_IFREG | 0400; /* it holds the payload */
+	case NODE_SCRATCH:
+		return S_IFREG | n->scratch->mode;
 	case NODE_ROOT_FILE:
 	case NODE_HOOK_FILE:
 		break;
@@ -541,8 +636,18 @@ static void stat_log(const struct tree *t, const struct node *n, struct stat *st
 	st->st_mtim = log.st_mtim;
 }
 
+static void stat_scratch(const struct scratch *f, struct stat *st, int64_t *mtime_ms)
+{
+	st->st_uid = f->uid;
+	st->st_gid = f->gid;
+	st->st_nlink = f->name ? 1 : 0;
+	*mtime_ms = f->mtime_ms;
+}
+
 static off_t shown_size(const struct tree *t, const struct node *n)
 {
+	if (n->kind == NODE_SCRATCH)
+		return (off_t)n->scratch->bytes.len;
 	struct buf b = BUF_SECRET(SHOWN_MAX);
 	tree_show(t, n, &b);
 	off_t size = (off_t)b.len;
@@ -562,7 +667,9 @@ void tree_stat(const struct tree *t, const struct node *n, struct stat *st)
 		/* stdio, coreutils and readdir size their buffers by it: fewer, larger requests */
 		.st_blksize = 131072,
 	};
-	if (n->hook)
+	if (n->kind == NODE_SCRATCH)
+		stat_scratch(n->scratch, st, &mtime_ms);
+	else if (n->hook)
 		stat_hook_file(n, st, &mtime_ms);
 	else
 		stat_root_file(t, n, st);

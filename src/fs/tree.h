@@ -15,6 +15,8 @@
  *             └── pending/ delivered/ failed/      (directories)
  *                 └── TIME-ID.json                 NODE_DELIVERY
  *
+ * Beside a hook's files and in its subdirectories tools may make others, NODE_SCRATCH (scratch.h).
+ *
  * An inode number is computed, hook or delivery id << 16 | kind << 8 | slot, so it needs no table, is
  * stable over restarts, and a number from yesterday either means the same thing or nothing. The log's
  * id is its generation: a rotated one is another file.
@@ -35,6 +37,8 @@ struct buf;
 struct err;
 struct framing;
 struct registry;
+struct scratch;
+struct scratches;
 struct node;
 struct tree;
 
@@ -46,6 +50,8 @@ struct delivery_entry {
 	int64_t created_ms;
 	int64_t changed_ms; /* finished, or created */
 };
+
+#define HOLD_MS 2000 /* longer than any tool takes from one call to the next */
 
 typedef int hook_change_fn(struct hook *clone, void *arg, struct err *err);
 
@@ -74,6 +80,11 @@ struct backend {
 		void *ctx, int64_t id, hook_change_fn *change, void *arg, struct err *err);
 	/* Saves the attributes of what is no hook's, and puts them in the place of the tree's. */
 	int (*attributes_keep)(void *ctx, const struct attributes *a, struct err *err);
+	/* The thread is replacing files of the hook: until it is done, has ended, or has done nothing
+	 * for HOLD_MS, the hook takes events as before its first change and sends nothing, so that
+	 * no delivery goes out with half of a configuration. A thread holds one hook at most. */
+	void (*hook_hold)(void *ctx, int64_t id, int32_t pid);
+	void (*hook_release)(void *ctx, int32_t pid);
 	/* -ENOENT: there is no such delivery. */
 	int (*delivery_find)(void *ctx, int64_t id, struct delivery_entry *out);
 	/* The hook's next one in that state behind `after_id`; -ENOENT at the end. */
@@ -146,6 +157,7 @@ extern const size_t files_hook_count;
 struct tree {
 	const struct registry *registry;
 	const struct types *types;
+	struct scratches *scratches;
 	struct backend backend;
 	uint32_t uid, gid;                   /* the mounting user */
 	const struct attributes *attributes; /* of what is no hook's */
@@ -161,6 +173,7 @@ enum node_kind {
 	NODE_HOOK_FILE,
 	NODE_HEADER,
 	NODE_DELIVERY,
+	NODE_SCRATCH,
 };
 
 #define DELIVERY_NAME_MAX 64
@@ -174,6 +187,7 @@ struct node {
 	const struct file_row *row;     /* NODE_ROOT_FILE, NODE_HOOK_FILE */
 	struct header *header;          /* NODE_HEADER */
 	int64_t generation;             /* of the log */
+	struct scratch *scratch;        /* NODE_SCRATCH */
 	struct delivery_entry delivery; /* NODE_DELIVERY */
 	char name[DELIVERY_NAME_MAX];   /* likewise: "20261123T102400.123Z-00000042.json" */
 };
@@ -188,6 +202,7 @@ bool tree_is_hook_ino(uint64_t ino); /* of the hook's own */
 /* -ENOENT, -ESTALE: a log that has been rotated away. */
 int tree_node(const struct tree *t, uint64_t ino, struct node *out);
 int tree_delivery(const struct tree *t, int64_t id, struct node *out); /* -ENOENT */
+struct node tree_scratch(struct hook *h, struct scratch *f);
 int tree_lookup(const struct tree *t, const struct node *dir, const char *name, struct node *out);
 /* The entry behind `cookie` (0: the first); its own cookie goes to *cookie. 0, or -ENOENT at the end. */
 int tree_next(const struct tree *t, const struct node *dir, uint64_t *cookie, struct node *out);
@@ -200,6 +215,9 @@ bool tree_is_settings(const struct node *n); /* a directory of settings within a
 bool tree_is_queue(const struct node *n);    /* pending/, delivered/ or failed/ */
 /* True if one of the settings in this directory is not at its default. */
 bool tree_has_settings(const struct node *dir);
+bool tree_is_scratch_dir(const struct node *n); /* a hook, or a directory of files in it */
+/* Refuses a name for a scratch file that is a setting's but for a slip: -EPERM. */
+int tree_name_check(const struct node *dir, const char *name, struct err *err);
 /* The id that a delivery's name tells; 0: it is no such name. */
 int64_t tree_delivery_id(const char *name);
 void tree_stat(const struct tree *t, const struct node *n, struct stat *st);
@@ -209,5 +227,6 @@ const char *tree_name(const struct node *n);
 void tree_path(const struct node *n, struct buf *out); /* "hooks/slack/url", "" for the root */
 /* The name of a hook's file as hook_file_find takes it: "", "url", "headers/X-Y". */
 void tree_hook_file(const struct node *n, struct buf *out);
+bool tree_is_protected(const struct node *n); /* as hook_protected */
 /* As hook_quotable. */
 bool tree_is_quotable(const struct node *n, const char *text, size_t len);

@@ -320,6 +320,31 @@ nowhere() {
   nowhere "$SECRET"
 }
 
+@test 'what editors put aside of a protected url shows scheme and host, and edits of that are refused' {
+  local url=$MNT/hooks/h/url shown="https://hooks.example.com/$MASK"
+  echo "https://hooks.example.com/$SECRET" >"$url"
+  chmod 600 "$url"
+  mv "$url" "$url~"
+  [ "$(cat "$url~")" = "$shown" ]
+  [ "$(stat -c %a "$url~")" = 600 ]
+  denied 'Bad message' sed -i.bak s/hooks/other/ "$url"
+  [ "$(cat "$url.bak")" = "$shown" ]
+  cp -p "$url" "$url.copy"
+  denied 'Bad message' mv "$url.copy" "$url"
+  denied '' vim -es -u NONE -N --cmd 'set backup backupskip= backupcopy=no undofile' \
+    -c 's/hooks/other/' -c wq -c cquit "$url"
+  denied '' python3 -c 'import os, shutil, sys
+shutil.copy(sys.argv[1], sys.argv[1] + ".new")
+os.replace(sys.argv[1] + ".new", sys.argv[1])' "$url"
+  [ "$(jq -r .url "$STATE/hooks/h.json")" = "https://hooks.example.com/$SECRET" ]
+  [ "$(stat -c %a "$url")" = 600 ]
+  nowhere "$SECRET"
+  # A new one is as protected, and what it replaced is nowhere, either.
+  sed -i "s,.*,https://hooks.example.com/new$SECRET," "$url"
+  [ "$(cat "$url")" = "$shown" ]
+  nowhere "$SECRET"
+}
+
 @test 'others, if they get in, cannot read a protected file, and its name tells them no more' {
   need_root
   open_the_way

@@ -6,59 +6,7 @@ load ../lib/common
 
 bats_require_minimum_version 1.5.0
 load ../lib/users
-
-# ---- the tools: each writes the line $1 to the file $2
-
-with_echo() { echo "$1" >"$2"; }
-with_printf() { printf %s "$1" >"$2"; }
-with_append() { echo "$1" >>"$2"; }
-with_append_unended() { printf %s "$1" >>"$2"; }
-with_read_write() { echo "$1" 1<>"$2"; }
-with_cat() { echo "$1" | cat >"$2"; }
-with_dash() { dash -c 'echo "$0" > "$1"' "$1" "$2"; }
-with_tee() { echo "$1" | tee "$2" >/dev/null; }
-with_tee_append() { echo "$1" | tee -a "$2" >/dev/null; }
-with_dd() { echo "$1" | dd of="$2" status=none; }
-with_dd_notrunc() { echo "$1" | dd of="$2" conv=notrunc,fsync status=none; }
-with_dd_append() { echo "$1" | dd of="$2" oflag=append conv=notrunc status=none; }
-
-# Those that take a file: $HERE/new/NAME.
-made() {
-  mkdir -p "$HERE/new"
-  MADE=$HERE/new/${2##*/}
-  echo "$1" >"$MADE"
-}
-
-with_cp() { made "$@" && cp "$MADE" "$2"; }
-with_cp_archive() { made "$@" && cp -a "$MADE" "$2"; }
-with_cp_remove() { made "$@" && cp --remove-destination "$MADE" "$2"; }
-with_cp_into() { made "$@" && cp "$MADE" "${2%/*}/"; }
-with_install_600() { made "$@" && install -m 600 "$MADE" "$2"; }
-with_install_644() { made "$@" && install -m 644 "$MADE" "$2"; }
-with_mv() { made "$@" && mv "$MADE" "$2"; }
-with_mv_force() { made "$@" && mv -f "$MADE" "$2"; }
-with_tar() { made "$@" && tar -C "$HERE/new" -c "${2##*/}" | tar -C "${2%/*}" -x; }
-with_tar_overwrite() {
-  made "$@" && tar -C "$HERE/new" -c "${2##*/}" | tar -C "${2%/*}" --overwrite -x
-}
-with_rsync_inplace() { made "$@" && rsync --inplace "$MADE" "$2"; }
-with_rsync_archive_inplace() { made "$@" && rsync -a --inplace "$MADE" "$2"; }
-
-with_python() {
-  python3 -c 'import sys
-with open(sys.argv[2], "w") as f:
-    f.write(sys.argv[1])' "$1" "$2"
-}
-with_python_unbuffered() {
-  python3 -c 'import sys
-with open(sys.argv[2], "wb", buffering=0) as f:
-    f.write(sys.argv[1].encode() + b"\n")' "$1" "$2"
-}
-with_perl() { perl -e 'open F, ">", $ARGV[1]; print F "$ARGV[0]\n"; close F or die "$!"' "$1" "$2"; }
-
-need() {
-  type -p "$1" >/dev/null || skip "no $1 here"
-}
+load ../lib/tools
 
 # ---- what each must do
 

@@ -102,7 +102,7 @@ PY
   start
   collecting_hook h 'deployment/*'
   hold "$MNT/events" 2000 1048000
-  [[ $SAID =~ ^5[0-9][0-9]\ EN(OMEM|FILE)$ ]] || fail "$SAID"
+  [[ $SAID =~ ^5[0-9][0-9]\ ENOMEM$ ]] || fail "$SAID"
   denied 'Cannot allocate' put "deployment/m completed error_message=$LONG" "$MNT/events"
   denied 'Cannot allocate' cat "$MNT/README"
   release

@@ -1,0 +1,201 @@
+/* What one thread is not shown of a hook that it has just made; the rest is tested on a mount. */
+#include "fs/hidden.h"
+
+#include "model/hook.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ME    10
+#define OTHER 11
+#define NOW   1000
+
+static struct types types;
+static struct hook *hook;
+static struct hidden hidden;
+
+static int make(void **state)
+{
+	(void)state;
+	memset(&hidden, 0, sizeof(hidden));
+	hook = hook_new("h", &types);
+	hook->id = 5;
+	return 0;
+}
+
+static int release(void **state)
+{
+	(void)state;
+	hidden_release(&hidden);
+	hook_free(hook);
+	return 0;
+}
+
+static struct node setting(size_t slot)
+{
+	return (struct node){ .kind = NODE_SETTING,
+		.ino = 0x50300 + slot,
+		.hook = hook,
+		.setting = &hook_settings[slot] };
+}
+
+/* As cp does: looks for it, makes it, looks at it and then for its first file. */
+static void copier(int32_t pid)
+{
+	hidden_sought(&hidden, "h", pid, NOW);
+	hidden_sought(&hidden, "h", pid, NOW);
+	assert_true(hidden_fresh(&hidden, 5, "h", pid, NOW));
+	hidden_looked(&hidden, 5, pid, NOW);
+	hidden_looked(&hidden, 5, pid, NOW);
+}
+
+static void test_a_copier_makes_file_after_file(void **state)
+{
+	(void)state;
+	copier(ME);
+	for (size_t i = 0; i < hook_settings_count; i++) {
+		struct node n = setting(i);
+		assert_true(hidden_unmade(&hidden, &n, ME, NOW));
+		assert_true(hidden_make(&hidden, &n, ME, true, NOW));
+		assert_false(hidden_unmade(&hidden, &n, ME, NOW));
+		assert_false(hidden_make(&hidden, &n, ME, true, NOW));
+	}
+	assert_true(hidden_filling(&hidden, 5, ME, NOW));
+}
+
+static void test_others_see_everything(void **state)
+{
+	struct node n = setting(0);
+
+	(void)state;
+	copier(ME);
+	assert_false(hidden_unmade(&hidden, &n, OTHER, NOW));
+	assert_false(hidden_make(&hidden, &n, OTHER, true, NOW));
+	assert_false(hidden_filling(&hidden, 5, OTHER, NOW));
+}
+
+static void test_who_only_makes_a_hook_sees_it(void **state)
+{
+	(void)state;
+	assert_false(hidden_fresh(&hidden, 5, "h", ME, NOW));
+	hidden_sought(&hidden, "h", ME, NOW);
+	hidden_sought(&hidden, "other", ME, NOW);
+	hidden_sought(&hidden, "h", OTHER, NOW);
+	assert_false(hidden_fresh(&hidden, 5, "h", ME, NOW));
+}
+
+static void test_who_does_not_look_at_the_hook_itself_is_no_copier(void **state)
+{
+	struct node n = setting(0);
+
+	(void)state;
+	hidden_sought(&hidden, "h", ME, NOW);
+	hidden_sought(&hidden, "h", ME, NOW);
+	assert_true(hidden_fresh(&hidden, 5, "h", ME, NOW));
+	hidden_looked(&hidden, 5, ME, NOW);
+	assert_false(hidden_unmade(&hidden, &n, ME, NOW));
+	assert_false(hidden_filling(&hidden, 5, ME, NOW));
+}
+
+static void test_who_looks_for_two_files_and_makes_none_is_no_copier(void **state)
+{
+	struct node a = setting(0), b = setting(1);
+
+	(void)state;
+	copier(ME);
+	assert_true(hidden_unmade(&hidden, &a, ME, NOW));
+	assert_false(hidden_unmade(&hidden, &b, ME, NOW));
+	assert_false(hidden_unmade(&hidden, &a, ME, NOW));
+}
+
+static void test_who_waits_for_a_file_is_shown_it(void **state)
+{
+	struct node n = setting(0);
+
+	(void)state;
+	copier(ME);
+	for (int i = 0; i < 3; i++)
+		assert_true(hidden_unmade(&hidden, &n, ME, NOW));
+	assert_false(hidden_unmade(&hidden, &n, ME, NOW));
+}
+
+static void test_what_is_opened_without_o_excl_is_made_and_the_last(void **state)
+{
+	struct node a = setting(0), b = setting(1);
+
+	(void)state;
+	copier(ME);
+	assert_true(hidden_unmade(&hidden, &a, ME, NOW));
+	assert_true(hidden_make(&hidden, &a, ME, false, NOW));
+	assert_false(hidden_unmade(&hidden, &b, ME, NOW));
+}
+
+static void test_a_file_with_a_value_is_there(void **state)
+{
+	struct node n = setting(0);
+
+	(void)state;
+	copier(ME);
+	hook_file_get(hook, n.setting->name)->written = 1;
+	assert_false(hidden_unmade(&hidden, &n, ME, NOW));
+	assert_false(hidden_make(&hidden, &n, ME, true, NOW));
+}
+
+static void test_it_ends_with_time_and_with_another_writer(void **state)
+{
+	struct node n = setting(0);
+	int32_t other = 0;
+
+	(void)state;
+	copier(ME);
+	assert_false(hidden_filling(&hidden, 5, ME, NOW + HIDDEN_MS));
+	assert_false(hidden_seen(&hidden, &n, ME, &other));
+	assert_true(hidden_seen(&hidden, &n, OTHER, &other));
+	assert_int_equal(other, ME);
+	assert_false(hidden_seen(&hidden, &n, OTHER, &other));
+	assert_false(hidden_filling(&hidden, 5, ME, NOW));
+}
+
+static void test_what_is_put_aside_is_gone_until_it_is_made(void **state)
+{
+	(void)state;
+	hidden_aside(&hidden, 1, "url", ME, 2, NOW);
+	assert_true(hidden_has(&hidden, 1, "url", ME, NOW));
+	assert_false(hidden_has(&hidden, 1, "url", OTHER, NOW));
+	assert_false(hidden_back(&hidden, 1, "url", OTHER, NOW));
+	assert_true(hidden_back(&hidden, 1, "url", ME, NOW));
+	assert_false(hidden_has(&hidden, 1, "url", ME, NOW));
+	assert_false(hidden_back(&hidden, 1, "url", ME, NOW));
+}
+
+static void test_a_writer_is_known_for_a_while(void **state)
+{
+	(void)state;
+	hidden_written(&hidden, 2, ME, NOW);
+	assert_true(hidden_wrote(&hidden, 2, ME, NOW));
+	assert_false(hidden_wrote(&hidden, 2, OTHER, NOW));
+	assert_false(hidden_wrote(&hidden, 3, ME, NOW));
+	assert_false(hidden_wrote(&hidden, 2, ME, NOW + HIDDEN_MS));
+}
+
+int main(void)
+{
+#define EACH(test) cmocka_unit_test_setup_teardown(test, make, release)
+	const struct CMUnitTest tests[] = {
+		EACH(test_a_copier_makes_file_after_file),
+		EACH(test_others_see_everything),
+		EACH(test_who_only_makes_a_hook_sees_it),
+		EACH(test_who_does_not_look_at_the_hook_itself_is_no_copier),
+		EACH(test_who_looks_for_two_files_and_makes_none_is_no_copier),
+		EACH(test_who_waits_for_a_file_is_shown_it),
+		EACH(test_what_is_opened_without_o_excl_is_made_and_the_last),
+		EACH(test_a_file_with_a_value_is_there),
+		EACH(test_it_ends_with_time_and_with_another_writer),
+		EACH(test_what_is_put_aside_is_gone_until_it_is_made),
+		EACH(test_a_writer_is_known_for_a_while),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
