@@ -145,6 +145,6 @@ sys.stdin.read()' "$hook/headers/X-Mark" 3>&-; }
   echo 'deployment/m failed' >"$MNT/events"
   requests 1 30
   [ "$(request 1 '.headers["x-mark"]')" = null ]
-  exec {HOLDER[1]}>&-
+  eval "exec ${HOLDER[1]}>&-"
   wait "$pid"
 }
