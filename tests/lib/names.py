@@ -132,8 +132,8 @@ def shown(mnt, keep):
     listed = {os.fsdecode(name) for name in os.listdir(mnt + b"/hooks")}
     if listed != names:
         sys.exit(f"hooks/ lists {listed ^ names}")
-    label = re.compile(r'webhookfs_hook_active\{hook="((?:[^"\\]|\\["\\])*)"\} [01]')
-    rows = [line for line in lines(mnt + b"/metrics.prom") if line.startswith("webhookfs_hook_active{")]
+    label = re.compile(r'webhookfs_hook_pending\{hook="((?:[^"\\]|\\["\\])*)"\} [0-9]+')
+    rows = [line for line in lines(mnt + b"/metrics.prom") if line.startswith("webhookfs_hook_pending{")]
     found = {re.sub(r"\\(.)", r"\1", label.fullmatch(row)[1]) for row in rows}
     if found != names or len(rows) != len(names):
         sys.exit(f"metrics.prom names {found ^ names}")
