@@ -333,8 +333,9 @@ void deliver_record(struct engine *e)
 		if (r->recorded)
 			continue;
 		n = record_one(e, r);
-		/* A hook that was removed took its deliveries along. */
-		if (n == -ENOENT)
+		/* It was removed, or its hook was and took it along. */
+		r->dropped = n == -ENOENT;
+		if (r->dropped)
 			n = 0;
 		else if (!n)
 			stage_counts(e, r);
@@ -426,6 +427,20 @@ void deliver_dropped(struct engine *e, const char *hook, uint64_t count)
 	buf_release(&line);
 }
 
+/* It counts as pending no more, but what came of it is told, and a 410 is one. */
+static void conclude_dropped(struct engine *e, const struct result *r, const struct hook *h)
+{
+	char status[32];
+	bool gone = r->verdict.action == VERDICT_GONE;
+	if (is_delivered(r))
+		deliver_log(e, r->flight, h->name, "delivered", &r->outcome, NULL);
+	else
+		deliver_log(e, r->flight, h->name, gone ? "gone" : "failed", &r->outcome,
+			error_text(r, status));
+	if (gone)
+		hook_gone(e, h);
+}
+
 static void conclude_one(struct engine *e, struct result *r)
 {
 	static const enum queue_feedback feedback[] = { [FEEDBACK_NONE] = QUEUE_NEUTRAL,
@@ -443,10 +458,12 @@ static void conclude_one(struct engine *e, struct result *r)
 	if (asked && r->verdict.feedback == FEEDBACK_BAD)
 		queue_pause(e->queue, f->hook_id, e->now.due_ms + asked);
 	if (r->verdict.action != VERDICT_AGAIN)
-		meter_attempt(
-			s, &r->outcome, r->next_due_ms >= 0 && r->verdict.action != VERDICT_GONE);
+		meter_attempt(s, &r->outcome,
+			r->next_due_ms >= 0 && r->verdict.action != VERDICT_GONE && !r->dropped);
 	if (r->verdict.action == VERDICT_AGAIN) {
 		look_again(e, f->hook_id);
+	} else if (r->dropped) {
+		conclude_dropped(e, r, h);
 	} else if (is_delivered(r)) {
 		s->pending--;
 		e->pending--;

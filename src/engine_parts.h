@@ -97,6 +97,7 @@ struct result {
 	struct verdict verdict;
 	int64_t next_due_ms; /* -1: no next attempt */
 	bool recorded;       /* in the open transaction */
+	bool dropped;        /* a user removed the delivery while it was under way */
 	struct result *next;
 };
 

@@ -102,6 +102,31 @@ answers_now_200() {
   requests 2
 }
 
+# each under way when it is removed: one of an ordered hook too, which its failure must not block
+@test 'rm of a delivery under way counts it once, whatever comes of it' {
+  start_sink
+  answer /fine delay 500 status 200
+  answer / delay 500 status 500
+  make_hook h "$SINK_URL/fine" completed 'deployment/*'
+  events 1
+  requests 1
+  rm "$MNT"/hooks/h/pending/*
+  [ "$(pending h)" -eq 0 ]
+  eventually 10 grep -q '"outcome":"delivered"' "$MNT/log"
+  [ "$(pending h)" -eq 0 ]
+
+  echo 1 >"$MNT/hooks/h/ordered"
+  echo "$SINK_URL/fails" >"$MNT/hooks/h/url"
+  events 1
+  requests 2
+  rm "$MNT"/hooks/h/pending/*
+  eventually 10 grep -q '"outcome":"failed"' "$MNT/log"
+  [ "$(pending h)" -eq 0 ]
+  [ "$(value "$MNT/hooks/h/status" blocked_by)" = none ]
+  [ "$(count pending)" -eq 0 ]
+  rmdir "$MNT/hooks/h"
+}
+
 @test 'moves that make no sense are refused with a sentence' {
   failing_hook
   mkdir "$MNT/hooks/other"
