@@ -34,6 +34,7 @@
 #define FS_EXPIRE_MS       (30 * 1000)
 #define EXPIRE_A_TURN      500
 #define EXPIRE_STEP_MS     10
+#define EXPIRE_AGAIN_MS    1000 /* after the store failed */
 #define EXPIRE_AFTER_MS    (60 * 1000)
 #define EXPIRE_IDLE_MS     (3600 * 1000) /* at most */
 #define UNMOUNT_MS         1000
@@ -78,6 +79,9 @@ void engine_undone(struct engine *e, int error)
 	e->arrival_count = 0;
 	deliver_undo(e);
 	pipes_committed(e, false);
+	if (e->expiring)
+		e->expire_due_ms = e->now.due_ms + EXPIRE_AGAIN_MS;
+	e->expiring = false;
 	log_undo(e);
 	changed_mount(e);
 	if (e->fs)
@@ -104,6 +108,7 @@ int engine_commit(struct engine *e)
 		log_info("saving works again");
 	e->commit_failing = e->commit_failing && !changed;
 	e->committed = e->counters;
+	e->expiring = false;
 	arrivals_announce(e);
 	if (changed)
 		log_committed(e);
@@ -227,8 +232,9 @@ static void housekeep(struct engine *e)
 			now - (int64_t)o->failed_retention_ms, o->retention_bytes, EXPIRE_A_TURN);
 	if (!more)
 		more = store_expire(e->store, now - (int64_t)o->retention_ms, EXPIRE_A_TURN);
-	if (more == 1)
-		e->expire_due_ms = e->now.due_ms + EXPIRE_STEP_MS;
+	e->expiring = true;
+	if (more)
+		e->expire_due_ms = e->now.due_ms + (more < 0 ? EXPIRE_AGAIN_MS : EXPIRE_STEP_MS);
 	else
 		e->expire_due_ms =
 			store_kept_bytes(e->store) ? e->now.due_ms + expire_idle_ms(o) : 0;

@@ -84,3 +84,12 @@ int64_t clock_age(const struct engine *e, const struct flight *f)
 			age_ms -= e->clock.steps[i].by_ms;
 	return age_ms > 0 ? age_ms : 0;
 }
+
+int64_t clock_oldest_age(const struct engine *e, const struct hook_state *s)
+{
+	struct store_entry oldest;
+	if (!s->pending || store_oldest_pending(e->store, s->id, &oldest) != 1)
+		return 0;
+	const struct flight f = { .origin = oldest.id, .created_ms = oldest.created_ms };
+	return clock_age(e, &f);
+}

@@ -124,11 +124,7 @@ static int64_t hook_pending(struct engine *e, const struct shown_hook *s)
 
 static int64_t hook_oldest(struct engine *e, const struct shown_hook *s)
 {
-	struct store_entry oldest;
-	if (!s->state->pending || store_oldest_pending(e->store, s->hook->id, &oldest) != 1)
-		return 0;
-	const struct flight f = { .origin = oldest.id, .created_ms = oldest.created_ms };
-	return clock_age(e, &f);
+	return clock_oldest_age(e, s->state);
 }
 
 static int64_t hook_inflight(struct engine *e, const struct shown_hook *s)

@@ -208,6 +208,7 @@ struct engine {
 	int64_t stop_due_ms;
 	bool commit_failing; /* said once, not in every turn */
 	int64_t expire_due_ms;
+	bool expiring; /* what runs out is in the open transaction */
 };
 
 /* ---- engine.c */
@@ -230,6 +231,8 @@ void engine_refused(struct engine *e, const char *file, struct who who, const ch
 void clock_continue(struct engine *e); /* once, before any due time is used */
 void clock_take(struct engine *e);     /* the loop's time becomes the engine's */
 int64_t clock_age(const struct engine *e, const struct flight *f); /* in ms */
+/* Of the hook's oldest pending delivery; 0: there is none. */
+int64_t clock_oldest_age(const struct engine *e, const struct hook_state *s);
 
 /* ---- engine_events.c: bytes in → checked event → its hooks → on disk */
 

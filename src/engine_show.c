@@ -8,6 +8,7 @@
 #include "store/store.h"
 #include "util/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define RESPONSE_SHOWN 1024 /* bytes of a test's response */
@@ -46,16 +47,65 @@ void show_errors(void *ctx, struct buf *out)
 	refusals_show(&((struct engine *)ctx)->refusals, out);
 }
 
+/* What waits for a destination, by all its hooks. */
+struct backlog {
+	const char *name; /* the queue's own text: as good as the destination itself */
+	uint64_t pending;
+	int64_t oldest_ms; /* its age */
+	bool unknown;      /* not all were looked at */
+	UT_hash_handle hh;
+};
+
+/* Each look is a query, of some 10 us: more would hold up everybody else. */
+#define OLDEST_LOOKS_MAX 10000
+
+static struct backlog *backlogs_new(const struct engine *e)
+{
+	struct backlog *all = NULL, *b;
+	struct queue_destination d;
+	unsigned looks = 0;
+	for (const struct hook_state *s = e->states; s; s = s->hh.next) {
+		if (!s->pending || !queue_hook_destination(e->queue, s->id, e->now.due_ms, &d))
+			continue;
+		HASH_FIND_PTR(all, &d.name, b);
+		if (!b) {
+			b = calloc(1, sizeof(*b));
+			if (!b)
+				abort();
+			b->name = d.name;
+			HASH_ADD_PTR(all, name, b);
+		}
+		b->pending += s->pending;
+		if (looks++ >= OLDEST_LOOKS_MAX) {
+			b->unknown = true;
+			continue;
+		}
+		int64_t age_ms = clock_oldest_age(e, s);
+		b->oldest_ms = age_ms > b->oldest_ms ? age_ms : b->oldest_ms;
+	}
+	return all;
+}
+
 struct destinations {
 	const struct now *now;
+	struct backlog *backlogs;
 	struct buf *out;
 };
 
 static void show_destination(void *ctx, const struct queue_destination *d)
 {
+	static const struct backlog none;
 	const struct destinations *to = ctx;
-	buf_addf(to->out, "%s window=%u inflight=%u loaded=%zu until=", d->state, d->window,
-		d->inflight, d->loaded);
+	const struct backlog *b;
+	HASH_FIND_PTR(to->backlogs, &d->name, b);
+	if (!b)
+		b = &none;
+	buf_addf(to->out, "%s window=%u inflight=%u loaded=%zu pending=%llu oldest=", d->state,
+		d->window, d->inflight, d->loaded, (unsigned long long)b->pending);
+	if (b->pending && !b->unknown)
+		buf_addf(to->out, "%lld until=", (long long)(b->oldest_ms / 1000));
+	else
+		buf_adds(to->out, "- until=");
 	if (d->until_ms)
 		text_add_time(to->out, now_due_real(to->now, d->until_ms));
 	else
@@ -66,8 +116,14 @@ static void show_destination(void *ctx, const struct queue_destination *d)
 void show_destinations(void *ctx, struct buf *out)
 {
 	const struct engine *e = ctx;
-	struct destinations to = { &e->now, out };
+	struct destinations to = { &e->now, backlogs_new(e), out };
+	struct backlog *b, *next;
 	queue_each_destination(e->queue, e->now.due_ms, show_destination, &to);
+	HASH_ITER(hh, to.backlogs, b, next)
+	{
+		HASH_DEL(to.backlogs, b);
+		free(b);
+	}
 }
 
 const char *show_hook_state(const struct hook *h)

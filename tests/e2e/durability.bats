@@ -195,6 +195,33 @@ teardown() {
   stop
 }
 
+# Somebody removes the hook's file, so all that was pending goes in a step of its own. There is room for the
+# small change that the removal is, and none for that step.
+@test 'what a removed hook leaves on a full disk goes as soon as there is space' {
+  need_root
+  stop
+  mkdir "$HERE/small"
+  mount -t tmpfs -o size=6M,mode=700 tmpfs "$HERE/small" || skip 'tmpfs cannot be mounted here'
+  STATE=$HERE/small/state
+  start
+  collecting_hook h 'deployment/*'
+  printf "deployment/m completed result='\"%600s\"'\n" $(seq 300) >"$HERE/lines"
+  cat "$HERE/lines" >"$MNT/events"
+  [ "$(pending h)" -eq 300 ]
+  head -c 6M /dev/zero >"$HERE/small/filler" || :
+  rm "$STATE/hooks/h.json"
+  local tries=0
+  while [ -e "$MNT/hooks/h" ]; do
+    [ $((tries += 1)) -lt 200 ] || fail 'it is not removed' || return
+    [ $((tries % 20)) -ne 0 ] || truncate -s -8K "$HERE/small/filler"
+    sleep 0.1
+  done
+  [ "$(count backlog_bytes)" -gt 0 ] || fail 'there was room for all of it' || return
+  rm "$HERE/small/filler"
+  eventually 10 eval '[ "$(count backlog_bytes)" -eq 0 ]'
+  stop
+}
+
 @test 'torture: kills at random moments lose nothing' {
   TMPDIR=$HERE run "$BATS_TEST_DIRNAME/../fault/kill9.py" "$WEBHOOKFS" "$SINK" 5
   echo "$output"

@@ -208,6 +208,28 @@ oldest_pending() {
   [ "$(request_count)" -eq $((before + 1)) ]
 }
 
+# destination PATTERN: the receiver's line
+destination() {
+  local line
+  line=$(grep -F "$SINK_URL" "$MNT/destinations") || return
+  # shellcheck disable=SC2053 # a pattern
+  [[ $line == $1 ]]
+}
+
+@test 'destinations says what is pending for each, of all its hooks, and how old that is' {
+  start_sink
+  answer / status 500
+  hook h
+  hook other
+  echo paused >"$MNT/hooks/other/enabled"
+  events 1 3
+  eventually 10 destination 'ready * pending=6 oldest=[1-9]* until=- *'
+  rm -r "$MNT/hooks/other"
+  destination '* pending=3 oldest=[1-9]* *'
+  rm "$MNT"/hooks/h/pending/*
+  run ! destination '* pending=[1-9]*'
+}
+
 @test 'a dead destination is parked, spends no more attempts, and comes back by itself' {
   start_sink
   hook h
