@@ -282,23 +282,49 @@ static void test_a_connection_closed_under_a_request_is_replaced(void **state)
 	assert_int_equal(receiver.requests, 39);
 }
 
+static struct request *long_request_of(const char *path, uint64_t tag)
+{
+	struct request *r = request_of(path, tag, ENOUGH);
+
+	free(r->body);
+	r->body_len = 3 * 1024 * 1024;
+	r->body = calloc(1, r->body_len);
+	return r;
+}
+
 /* While a long request is sent: that is ours to repeat, on a connection of its own. */
 static void test_a_connection_closed_within_a_request_is_replaced(void **state)
 {
 	for (uint64_t i = 0; i < 20; i++) {
-		struct request *r = request_of("/shy", i, ENOUGH);
-		struct outcome o;
+		struct outcome o = attempt(*state, long_request_of("/shy", i));
 
-		free(r->body);
-		r->body_len = 3 * 1024 * 1024;
-		r->body = calloc(1, r->body_len);
-		o = attempt(*state, r);
 		assert_string_equal(o.error, "");
 		assert_int_equal(o.http_status, 200);
 		outcome_release(&o);
 	}
 	assert_int_equal(receiver.connections, 20);
 	assert_int_equal(receiver.requests, 20);
+}
+
+/* Where one kept connection turns out to be lost, so may be all the others: none of them is tried. */
+static void test_a_lost_connection_is_replaced_by_a_new_one(void **state)
+{
+	enum { AT_ONCE = 8 };
+	struct outcome o;
+
+	for (uint64_t tag = 0; tag < AT_ONCE; tag++)
+		client_send(*state, long_request_of("/shy", tag));
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		o = await(*state);
+		assert_int_equal(o.http_status, 200);
+		outcome_release(&o);
+	}
+	assert_in_range(receiver.open, 3, AT_ONCE);
+	o = attempt(*state, long_request_of("/shy", AT_ONCE));
+	assert_string_equal(o.error, "");
+	assert_int_equal(o.http_status, 200);
+	assert_int_equal(o.connects, 1);
+	outcome_release(&o);
 }
 
 static void test_hundreds_are_answered_once_each(void **state)
@@ -538,6 +564,7 @@ int main(void)
 		WITH_RECEIVER(test_a_connection_closed_while_idle_is_replaced),
 		WITH_RECEIVER(test_a_connection_closed_under_a_request_is_replaced),
 		WITH_RECEIVER(test_a_connection_closed_within_a_request_is_replaced),
+		WITH_RECEIVER(test_a_lost_connection_is_replaced_by_a_new_one),
 		WITH_RECEIVER(test_hundreds_are_answered_once_each),
 		WITH_RECEIVER(test_a_refused_port),
 		WITH_RECEIVER(test_an_address_that_is_none),
