@@ -143,8 +143,6 @@ static void on_fs(void *ctx, uint32_t events)
 	struct engine *e = ctx;
 	(void)events;
 	clock_take(e);
-	/* Who has put a hook's file in place and looks into the mount sees it there. */
-	config_turn(e);
 	if (fs_receive(e->fs, FS_REQUESTS_A_TURN) == -ENODEV) {
 		loop_remove(e->loop, fs_fd(e->fs));
 		e->unmounted = true;
@@ -371,6 +369,7 @@ static void wire_tree(struct engine *e)
 			.test_cancel = test_cancel,
 			.refused = refused,
 			.now_ms = now_ms,
+			.catch_up = config_catch_up,
 			.show_status = show_status,
 			.show_errors = show_errors,
 			.show_destinations = show_destinations,

@@ -299,6 +299,14 @@ void config_turn(struct engine *e)
 		find(e, FILES_A_TURN);
 }
 
+/* Requests come in bunches, and a file may have been put there since the first of one. */
+void config_catch_up(void *ctx)
+{
+	struct engine *e = ctx;
+	if (confdir_waits(e->confdir))
+		config_turn(e);
+}
+
 void config_look(struct engine *e, const char *name)
 {
 	/* No hook comes or goes by it: the one there is is exchanged. */

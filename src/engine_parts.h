@@ -320,6 +320,7 @@ void hook_leave(struct engine *e, int64_t id);
 int hooks_load(struct engine *e, struct err *err);
 /* Hears what has happened to the files and takes some of them: to be called before anybody is shown a hook. */
 void config_turn(struct engine *e);
+void config_catch_up(void *ctx); /* the same, if something has happened */
 /* Takes this hook's file now, if it has changed. */
 void config_look(struct engine *e, const char *name);
 /* The store has a hook of this name that is missing, since its file is broken or gone. */

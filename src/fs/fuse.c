@@ -259,6 +259,7 @@ int fs_receive(struct fs *fs, unsigned limit)
 			return 0;
 		if (r <= 0)
 			return -ENODEV;
+		fs->tree->backend.catch_up(fs->tree->backend.ctx);
 		fuse_session_process_buf(fs->session, &fs->request);
 	}
 	return 0;

@@ -116,6 +116,8 @@ struct backend {
 	void (*show_hook_status)(void *ctx, int64_t hook_id, struct buf *out);
 	void (*show_test)(void *ctx, int64_t hook_id, struct buf *out);
 	int64_t (*now_ms)(void *ctx); /* real time of this turn */
+	/* Before each request: what others have done until it came is to be seen by it. */
+	void (*catch_up)(void *ctx);
 	/* Of what is shown of the topic; -ENOENT: there is no such hook. Not for the log. */
 	int (*edition)(void *ctx, enum topic topic, int64_t id, struct edition *out);
 	/* The log has generations. The fd of the one in use, or of one that is held; -ESTALE. */

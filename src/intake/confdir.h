@@ -45,7 +45,8 @@ int confdir_exists(struct confdir *c, const char *name); /* 1, 0, -errno */
 
 /* Watches from now on, and has all files there found. */
 int confdir_watch(struct confdir *c);
-int confdir_fd(const struct confdir *c); /* readable when something has happened */
+int confdir_fd(const struct confdir *c);     /* readable when something has happened */
+bool confdir_waits(const struct confdir *c); /* whether something has that was not heard */
 /* Hears what has happened, without waiting. True once, when the directory itself has gone: nothing
  * is found any more, and nothing saved. */
 bool confdir_hear(struct confdir *c, int64_t now_ms);

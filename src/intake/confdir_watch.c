@@ -367,6 +367,11 @@ int confdir_fd(const struct confdir *c)
 	return dirwatch_fd(c->watch);
 }
 
+bool confdir_waits(const struct confdir *c)
+{
+	return dirwatch_waits(c->watch);
+}
+
 bool confdir_hear(struct confdir *c, int64_t now_ms)
 {
 	bool lost;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define WATCHED                                                                             \
@@ -64,6 +65,13 @@ void dirwatch_free(struct dirwatch *w)
 int dirwatch_fd(const struct dirwatch *w)
 {
 	return w->fd;
+}
+
+bool dirwatch_waits(const struct dirwatch *w)
+{
+	int bytes = 0;
+
+	return ioctl(w->fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 void dirwatch_parse(const char *data, size_t len, dirwatch_fn *told, void *ctx)

@@ -7,6 +7,7 @@
  *
  * Errors: 0 or -errno; -ENOSPC and -EMFILE: the user's share of watches or instances is used up.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 struct dirwatch;
@@ -24,7 +25,8 @@ typedef void dirwatch_fn(void *ctx, enum dirwatch_event event, const char *name)
 /* The directory is the one that dir_fd has open, wherever its name goes. */
 int dirwatch_new(int dir_fd, struct dirwatch **out);
 void dirwatch_free(struct dirwatch *w);
-int dirwatch_fd(const struct dirwatch *w); /* readable when there is something to tell */
+int dirwatch_fd(const struct dirwatch *w);     /* readable when there is something to tell */
+bool dirwatch_waits(const struct dirwatch *w); /* whether there is, at the price of one call */
 
 /* Tells what is there, some thousand events at most; 1: there may be more. Does not wait. */
 int dirwatch_read(struct dirwatch *w, dirwatch_fn *told, void *ctx);

@@ -217,6 +217,29 @@ waits() {
   eventually 10 hook_count 502
 }
 
+@test 'a file that is put there while others ask the mount is seen by who put it there' {
+  local walkers=() i
+  for i in 1 2; do
+    until [ -e "$HERE/enough" ]; do find "$MNT" -size +0; done >/dev/null 2>&1 3>&- &
+    walkers+=($!)
+  done
+  python3 - "$STATE/hooks/h.json" "$MNT/hooks/h/url" <<'END' >"$HERE/stale" 2>&1 || :
+import os, sys
+config, url = sys.argv[1:]
+for i in range(500):
+    with open(config + ".new", "w") as f:
+        f.write('{"url": "http://a.example/%d"}' % i)
+    os.rename(config + ".new", config)
+    with open(url) as f:
+        text = f.read()
+    if text != f"http://a.example/{i}\n":
+        print(f"not {i}, but {text}")
+END
+  touch "$HERE/enough"
+  wait "${walkers[@]}" || : # they meet what has just been replaced
+  [ ! -s "$HERE/stale" ] || fail "$(head -n 5 "$HERE/stale")"
+}
+
 @test 'our own writes are no news' {
   collecting_hook h 'deployment/*'
   local i
