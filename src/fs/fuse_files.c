@@ -185,6 +185,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	const char *data = NULL;
 	ssize_t n = handle_read(handle_of(fi), fs->tree, size, off, fs->log_page, &data);
 	count_handle(fs, handle_of(fi));
+	poll_after_read(fs, handle_of(fi));
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else

@@ -93,6 +93,8 @@ void seen(struct fs *fs, const struct node *n, int32_t pid);
 void settled(struct fs *fs, const struct node *n, int32_t pid);
 void close_handle(struct fs *fs, struct handle *h);
 void poll_forget(struct fs *fs, struct handle *h);
+/* A read may be what brings news: it has reached the end of a log that was rotated away. */
+void poll_after_read(struct fs *fs, struct handle *h);
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

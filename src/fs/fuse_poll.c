@@ -34,12 +34,22 @@ void poll_forget(struct fs *fs, struct handle *h)
 	destroy(watch_leave(&fs->watch, &h->waiter));
 }
 
+static void wake(struct fuse_pollhandle *ph)
+{
+	/* It fails only where nobody waits any more. */
+	(void)fuse_lowlevel_notify_poll(ph);
+	destroy(ph);
+}
+
+void poll_after_read(struct fs *fs, struct handle *h)
+{
+	if (h->nature == FILE_LOG && h->waiter.token && handle_poll(h, fs->tree) & POLLHUP)
+		wake(watch_leave(&fs->watch, &h->waiter));
+}
+
 void fs_changed(struct fs *fs, enum topic topic, int64_t id)
 {
 	struct fuse_pollhandle *ph;
-	while ((ph = watch_take(&fs->watch, topic, id))) {
-		/* It fails only where nobody waits any more. */
-		(void)fuse_lowlevel_notify_poll(ph);
-		destroy(ph);
-	}
+	while ((ph = watch_take(&fs->watch, topic, id)))
+		wake(ph);
 }

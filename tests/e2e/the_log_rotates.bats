@@ -193,6 +193,30 @@ END
   [ "$all" = "$(stat -c %s "$STATE/log.jsonl.1")" ]
 }
 
+@test 'so is who waits with an edge-triggered epoll, once it has read to the end' {
+  begin log_size=2K
+  cat >"$HERE/reader" <<'END'
+import os, select, sys, time
+log = os.open(sys.argv[1], os.O_RDONLY)
+edge = select.epoll()
+edge.register(log, select.EPOLLIN | select.EPOLLET)
+print("registered", flush=True)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.02)
+for _ in range(2):
+    for _, why in edge.poll(30):
+        print("IN" if why & select.EPOLLIN else "HUP" if why & select.EPOLLHUP else why)
+    while os.read(log, 1 << 20):
+        pass
+END
+  follow "$HERE/said" python3 "$HERE/reader" "$MNT/log" "$HERE/rotated"
+  eventually 10 grep -q registered "$HERE/said"
+  rotates
+  touch "$HERE/rotated"
+  wait "${FOLLOWERS[0]}"
+  [ "$(xargs <"$HERE/said")" = 'registered IN HUP' ] || fail "$(cat "$HERE/said")"
+}
+
 @test 'deliveries go on where the log cannot be rotated, which is said once' {
   mkdir -p "$STATE/log.jsonl.1"
   chmod 700 "$STATE"
