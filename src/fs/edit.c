@@ -282,7 +282,7 @@ int edit_judge(
 	if (r) {
 		e->poisoned = true;
 		/* Another's value that came in between stays. */
-		if (e->before.known && e->written == (f ? f->written : 0))
+		if (there && e->before.known && e->written == (f ? f->written : 0))
 			roll_back(e, t, &now, &c);
 	} else if (commit) {
 		if (c.generated)
