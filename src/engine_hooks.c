@@ -105,6 +105,12 @@ void hook_index(struct engine *e, int64_t id)
 	index_hook(e, registry_by_id(e->registry, id));
 }
 
+static int overtaken(struct err *err, const char *name, const char *what)
+{
+	return err_set(err, EBUSY, ERR_NO_COLUMN,
+		"hooks/%s.json has just been %s in the state directory; try again", name, what);
+}
+
 static int save(struct engine *e, const struct hook *h, struct err *err)
 {
 	struct buf json = BUF_SECRET(HOOK_JSON_MAX);
@@ -121,9 +127,7 @@ static int save(struct engine *e, const struct hook *h, struct err *err)
 			"all of a hook's values together have at most %d bytes as JSON",
 			HOOK_JSON_MAX);
 	if (r == -EBUSY || r == -EEXIST)
-		return err_set(err, EBUSY, ERR_NO_COLUMN,
-			"hooks/%s.json has just been %s in the state directory; try again", h->name,
-			r == -EBUSY ? "removed" : "made");
+		return overtaken(err, h->name, r == -EBUSY ? "removed" : "made");
 	if (r)
 		return err_set(err, r == -ENOSPC || r == -EDQUOT ? ENOSPC : EIO, ERR_NO_COLUMN,
 			"cannot save hooks/%s.json in the state directory: %s", h->name,
@@ -339,6 +343,10 @@ int hook_rename(void *ctx, int64_t id, const char *name, struct err *err)
 		(void)store_hook_rename(e->store, id, h->name);
 		(void)store_hook_renamed(e->store, id);
 		hook_free(clone);
+		if (r == -ENOENT)
+			return overtaken(err, h->name, "removed");
+		if (r == -EEXIST)
+			return overtaken(err, name, "made");
 		return err_set(err, EIO, ERR_NO_COLUMN, "cannot rename hooks/%s.json: %s", h->name,
 			strerror(-r));
 	}

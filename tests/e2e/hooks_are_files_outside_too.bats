@@ -116,6 +116,18 @@ hook_count() {
   [ "$(count pending)" = 0 ]
 }
 
+@test 'a hook whose file has just been removed is changed no more, and goes' {
+  collecting_hook h 'deployment/*'
+  rm "$(conf h)"
+  run ! sh -c "echo 5s > '$MNT/hooks/h/timeout'"
+  run ! mv "$MNT/hooks/h" "$MNT/hooks/i"
+  [[ $output == *busy* ]]
+  has_error 'has just been removed in the state directory; try again'
+  eventually 10 no_hook h
+  no_hook i
+  [ -z "$(ls -A "$STATE/hooks")" ]
+}
+
 @test 'a broken file is told with its place, and the last good hook stays until it is mended' {
   collecting_hook h 'deployment/*'
   echo 's3cret-token' >"$MNT/hooks/h/headers/Authorization" 2>/dev/null ||
