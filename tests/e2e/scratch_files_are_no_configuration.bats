@@ -255,6 +255,10 @@ stored() {
   mv "$headers/.t" "$headers/Authorization"
   [ "$(cat "$headers/Authorization")" = '********' ]
   [ "$(stat -c %a "$headers/Authorization")" = 600 ]
+  # Nor does an empty one open it up for the next value.
+  echo >"$headers/.t"
+  mv "$headers/.t" "$headers/Authorization"
+  [ "$(stat -c %a "$headers/Authorization")" = 600 ]
   echo whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw >"$hook/t"
   mv "$hook/t" "$hook/secret"
   [ "$(stat -c %a "$hook/secret")" = 600 ]
