@@ -195,6 +195,8 @@ struct node {
 };
 
 #define TREE_ROOT_INO 1
+/* Directories of one name a file; no path in the mount is longer. */
+#define TREE_PATH_MAX 512
 /* Bytes that one file may show; metrics.prom has some 500 a hook. */
 #define SHOWN_MAX ((size_t)256 << 20)
 
@@ -222,7 +224,8 @@ bool tree_is_scratch_dir(const struct node *n); /* a hook, or a directory of fil
 int tree_name_check(const struct node *dir, const char *name, struct err *err);
 /* The id that a delivery's name tells; 0: it is no such name. */
 int64_t tree_delivery_id(const char *name);
-void tree_stat(const struct tree *t, const struct node *n, struct stat *st);
+const char *tree_state_dir(enum delivery_state state); /* the directory's name */
+void tree_stat(const struct tree *t, const struct node *n, struct stat *st); /* tree_stat.c */
 /* What the file shows, its final newline included. */
 void tree_show(const struct tree *t, const struct node *n, struct buf *out);
 const char *tree_name(const struct node *n);
