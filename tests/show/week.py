@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from rig import Rig, table  # noqa: E402
 
 STEP_S = 5
+LATEST_PROBE_S = 120
 EVENTS_A_SECOND = 5
 PHASES = (("200", "/ status 200"), ("200 after 1 s", "/ delay 1000 status 200"),
           ("503, Retry-After: 5", "/ status 503 header:Retry-After=5"), ("nobody listens", None),
@@ -60,17 +61,24 @@ class Week:
                           len(log) - self.attempts, delivered - self.delivered, waiting, state))
         self.seen, self.attempts, self.delivered = delivered + waiting, len(log), delivered
 
+    def gone(self):
+        return self.rig.status("scripted")["state"] == "gone"
+
     def live(self, phase_s):
         begin = time.monotonic()
         since = 0
         for receiver, script in PHASES:
             self.phase(script)
-            if script == PHASES[-1][1] and self.rig.status("scripted")["state"] == "gone":
+            if script == PHASES[-1][1] and self.gone():
                 self.rig.set("hooks/scripted/enabled", "1")
-            for _ in range(phase_s // STEP_S):
+            end = since + phase_s
+            # Parked as it is by then, the destination may be probed later than that.
+            while since < end or (receiver == "410" and not self.gone()):
                 time.sleep(max(0, begin + since + STEP_S - time.monotonic()))
                 self.row(since, receiver)
                 since += STEP_S
+                if since > end + LATEST_PROBE_S:
+                    raise SystemExit("not ok - the hook was never told 410")
 
 
 def main():
