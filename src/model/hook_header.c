@@ -194,11 +194,11 @@ void headers_release(struct hook *h)
 
 /* ---- values */
 
-static int value_check(const char *text, size_t len, struct err *err)
+static int value_check(const char *text, size_t len, bool protected, struct err *err)
 {
 	size_t good = text_utf8_check(text, len);
 
-	if (text_is_mask(text, len))
+	if (text_is_mask(text, len) || (protected && text_has_mask(text, len)))
 		return err_set(err, EINVAL, 0, "this is the mask, not the value");
 	if (len > HEADER_VALUE_MAX)
 		return err_set(err, E2BIG, HEADER_VALUE_MAX,
@@ -224,7 +224,7 @@ int hook_header_store(
 
 	(void)h;
 	len = text_trim(&start, len);
-	rc = value_check(start, len, err);
+	rc = value_check(start, len, hd->protected, err);
 	if (rc < 0) {
 		err_shift(err, (size_t)(start - text));
 		return rc;

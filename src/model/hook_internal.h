@@ -39,6 +39,12 @@ static inline bool text_is_mask(const char *text, size_t len)
 	return len == strlen(MASK) && !memcmp(text, MASK, len);
 }
 
+/* What an editor leaves of a protected value when something is put to what it was shown. */
+static inline bool text_has_mask(const char *text, size_t len)
+{
+	return memmem(text, len, MASK, strlen(MASK)) != NULL;
+}
+
 struct json_t; /* jansson's */
 /* {"mode": "0640", "uid": 0, "gid": 12} without what is unset; NULL: no memory. */
 struct json_t *file_attributes_json(mode_t mode, uint32_t uid, uint32_t gid);

@@ -19,10 +19,12 @@ int url_judge(const struct setting *s, void *obj, const char *text, size_t len, 
 {
 	static const char masked[] = "/" MASK;
 	size_t n = strlen(masked);
+	const struct hook *h = obj;
+	bool ends = len >= n && !memcmp(text + len - n, masked, n);
 
 	(void)s;
-	(void)obj;
-	if (text_is_mask(text, len) || (len >= n && !memcmp(text + len - n, masked, n)))
+	if (text_is_mask(text, len) || ends ||
+		(hook_protected(h, FILE_URL) && memmem(text, len, masked, n)))
 		return err_set(err, EINVAL, 0, "this is the mask, not the value");
 	return url_check(text, len, err);
 }

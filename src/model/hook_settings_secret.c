@@ -15,7 +15,7 @@
 
 static int line_check(enum sign_style style, const char *line, size_t len, struct err *err)
 {
-	if (text_is_mask(line, len))
+	if (text_has_mask(line, len))
 		return err_set(err, EINVAL, 0, "this is the mask, not the value");
 	if (len == strlen(SECRET_GENERATE) && !memcmp(line, SECRET_GENERATE, len))
 		return err_set(err, EINVAL, 0,

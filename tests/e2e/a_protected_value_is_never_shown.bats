@@ -210,6 +210,16 @@ nowhere() {
   masked "$HEADERS/Authorization"
 }
 
+@test 'nor is something put to the mask, as by who edits what is shown' {
+  echo "$SECRET" >"$HEADERS/Authorization"
+  chmod 600 "$MNT/hooks/h/url"
+  denied 'Bad message' sed -i 's/$/ more/' "$HEADERS/Authorization"
+  denied 'Bad message' sed -i 's/$/more/' "$MNT/hooks/h/url"
+  denied 'Invalid argument' put "Bearer $MASK" "$HEADERS/Authorization"
+  [ "$(stored Authorization)" = "$SECRET" ]
+  [ "$(jq -r .url "$STATE/hooks/h.json")" = http://127.0.0.1:1/ ]
+}
+
 @test 'a copy of the hook has masks, and writing them back is refused' {
   echo "$SECRET" >"$HEADERS/Authorization"
   cp -r "$MNT/hooks/h" "$HERE/copy"

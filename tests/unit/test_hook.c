@@ -406,6 +406,26 @@ static void masks_are_no_values(void **state)
 	hook_free(h);
 }
 
+static void nor_is_a_mask_with_something_put_to_it(void **state)
+{
+	static const char sentence[] = "this is the mask, not the value";
+	struct hook *h = complete();
+	struct header *hd;
+
+	(void)state;
+	assert_int_equal(hook_chmod(h, "url", 0600, false, &last), 0);
+	refuses(h, "url", "https://example.com/" MASK "x", EINVAL, 0);
+	says(sentence);
+	assert_int_equal(hook_header_add(h, "X-A", true, NULL, &hd), 0);
+	assert_int_equal(hook_header_store(h, hd, MASK "x", strlen(MASK) + 1, &last), -EINVAL);
+	says(sentence);
+	assert_int_equal(hook_header_store(h, hd, "x" MASK, strlen(MASK) + 1, &last), -EINVAL);
+	assert_int_equal(store(h, "signature", "github"), 0);
+	refuses(h, "secret", "x" MASK, EINVAL, 0);
+	says(sentence);
+	hook_free(h);
+}
+
 /* ---- names */
 
 static void hook_names(void **state)
@@ -577,6 +597,7 @@ int main(void)
 		cmocka_unit_test(labels),
 		cmocka_unit_test(descriptions_count_characters),
 		cmocka_unit_test(masks_are_no_values),
+		cmocka_unit_test(nor_is_a_mask_with_something_put_to_it),
 		cmocka_unit_test(hook_names),
 		cmocka_unit_test(modes_protect_the_url),
 		cmocka_unit_test(modes_of_other_files_are_kept),
