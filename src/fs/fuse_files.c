@@ -259,6 +259,8 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	h->writer = fi->lock_owner;
 	h->who.pid = who_of(req).pid;
 	seen(fs, &n, h->who.pid);
+	if (!h->edit.made)
+		hidden_end(&fs->hidden, h->who.pid);
 	if (h->nature == FILE_EVENTS)
 		settled(fs, &n, h->who.pid);
 	ssize_t taken = judge_room(fs, h->who, 0, size, &err);

@@ -47,6 +47,16 @@ static struct fuse_entry_param entry_listed(
 	return e;
 }
 
+/* Who copies a hook has no reason to list it: rsync --delete does, and looks for all that it finds. */
+static void listed(struct fs *fs, const struct hook *h, int32_t pid)
+{
+	const struct backend *b = &fs->tree->backend;
+	if (!hidden_filling(&fs->hidden, h->id, pid, now_of(fs)))
+		return;
+	hidden_end(&fs->hidden, pid);
+	b->hook_release(b->ctx, pid);
+}
+
 static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool plus)
 {
 	static const char *const dots[DOTS] = { ".", ".." };
@@ -54,6 +64,10 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool pl
 	struct node dir, n;
 	if (!node_of(req, ino, &dir))
 		return;
+	int32_t pid = who_of(req).pid;
+	bool hides = tree_is_scratch_dir(&dir);
+	if (hides)
+		listed(fs, dir.hook, pid);
 	struct page p = { .req = req, .bytes = malloc(size), .size = size, .plus = plus };
 	if (!p.bytes) {
 		fuse_reply_err(req, ENOMEM);
@@ -68,6 +82,8 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool pl
 	uint64_t cookie = place - DOTS;
 	int r = 0;
 	while (room && (r = tree_next(fs->tree, &dir, &cookie, &n)) == 0) {
+		if (hides && hidden_has(&fs->hidden, ino, tree_name(&n), pid, now_of(fs)))
+			continue;
 		struct fuse_entry_param e = entry_listed(fs, &p, &n);
 		room = page_add(&p, tree_name(&n), &e, cookie + DOTS);
 	}

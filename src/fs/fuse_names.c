@@ -206,6 +206,7 @@ static int unlink_control(struct fs *fs, uint64_t parent, const char *name, cons
 	if (valued) {
 		before_take(&before, n);
 		b->hook_hold(b->ctx, n->hook->id, pid);
+		hidden_empties(&fs->hidden, n->hook->id, pid, now_of(fs));
 	}
 	int r = edit_unlink(fs->tree, n, err);
 	if (!r)

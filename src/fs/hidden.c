@@ -80,8 +80,10 @@ bool hidden_seen(struct hidden *h, const struct node *n, int32_t pid, int32_t *o
 		struct hidden_fresh *f = &h->fresh[i];
 		if (!n->hook || f->hook_id != n->hook->id || f->pid == pid)
 			continue;
-		*other = f->pid;
 		f->hook_id = 0;
+		if (!f->fills)
+			continue; /* it holds nothing for it */
+		*other = f->pid;
 		return true;
 	}
 	return false;
@@ -174,17 +176,32 @@ void hidden_sought(struct hidden *h, const char *name, int32_t pid, int64_t now_
 	s->count++;
 }
 
+/* Hooks that nobody is seen to fill give way to all others, and none to them. */
+static struct hidden_fresh *fresh_place(struct hidden *h, bool fills, int64_t now_ms)
+{
+	for (unsigned i = 0; i < FRESH_MAX; i++) {
+		struct hidden_fresh *f = &h->fresh[i];
+		if (!f->hook_id || f->until_ms <= now_ms || !f->fills)
+			return f;
+	}
+	if (!fills)
+		return NULL;
+	h->next_fresh = (h->next_fresh + 1) % FRESH_MAX;
+	return &h->fresh[h->next_fresh];
+}
+
 bool hidden_fresh(struct hidden *h, int64_t hook_id, const char *name, int32_t pid, int64_t now_ms)
 {
 	const struct hidden_sought *s = sought_find(h, name, pid, now_ms);
-	if (!s || s->count < LOOKS_BEFORE)
-		return false;
-	struct hidden_fresh *f = &h->fresh[h->next_fresh];
-	h->next_fresh = (h->next_fresh + 1) % FRESH_MAX;
-	*f = (struct hidden_fresh){
-		.hook_id = hook_id, .pid = pid, .until_ms = now_ms + HIDDEN_MS
-	};
-	return true;
+	bool copies = s && s->count >= LOOKS_BEFORE;
+	struct hidden_fresh *f = fresh_place(h, copies, now_ms);
+	if (f)
+		*f = (struct hidden_fresh){ .hook_id = hook_id,
+			.pid = pid,
+			.until_ms = now_ms + HIDDEN_MS,
+			.hides = copies,
+			.fills = copies };
+	return copies;
 }
 
 static struct hidden_fresh *fresh_find(
@@ -235,7 +252,7 @@ static void fresh_goes_on(struct hidden_fresh *f, bool exclusive, int64_t now_ms
 bool hidden_unmade(struct hidden *h, const struct node *n, int32_t pid, int64_t now_ms)
 {
 	struct hidden_fresh *f = n->hook ? fresh_find(h, n->hook->id, pid, now_ms) : NULL;
-	uint64_t bit, *bits = f ? fresh_bits(f, n, &bit) : NULL;
+	uint64_t bit, *bits = f && f->hides ? fresh_bits(f, n, &bit) : NULL;
 	if (!bits || *bits & bit || edit_written(n))
 		return false;
 	if (f->looks < LOOKS_BEHIND ||
@@ -273,15 +290,32 @@ void hidden_new_file(
 		fresh_goes_on(f, exclusive, now_ms);
 }
 
+void hidden_empties(struct hidden *h, int64_t hook_id, int32_t pid, int64_t now_ms)
+{
+	struct hidden_fresh *f = fresh_find(h, hook_id, pid, now_ms);
+	if (f) {
+		f->fills = true;
+		f->until_ms = now_ms + HIDDEN_MS;
+	}
+}
+
+void hidden_end(struct hidden *h, int32_t pid)
+{
+	for (unsigned i = 0; i < FRESH_MAX; i++)
+		if (h->fresh[i].pid == pid)
+			h->fresh[i].hook_id = 0;
+}
+
 bool hidden_filling(const struct hidden *h, int64_t hook_id, int32_t pid, int64_t now_ms)
 {
-	return fresh_find(h, hook_id, pid, now_ms) != NULL;
+	const struct hidden_fresh *f = fresh_find(h, hook_id, pid, now_ms);
+	return f && f->fills;
 }
 
 bool hidden_fills(const struct hidden *h, int64_t hook_id)
 {
 	for (unsigned i = 0; i < FRESH_MAX; i++)
-		if (h->fresh[i].hook_id == hook_id)
+		if (h->fresh[i].hook_id == hook_id && h->fresh[i].hides)
 			return true;
 	return false;
 }

@@ -11,7 +11,8 @@
  * cp -a, mv and install -D make a directory and then its files, exclusively; a new hook has all of
  * its files already. So the thread that made a hook is told of each that there is none, and makes it
  * next. Such tools look for the directory before they make it, and at it behind that, which others have
- * no reason to; and as soon as one does something else, it is none, and sees what everybody sees.
+ * no reason to; and as soon as one does something else, it is none, and sees what everybody sees. tar
+ * makes a hook without a look, and its files by removing what is there: this tells what it does.
  */
 #include "fs/edit.h"
 
@@ -49,6 +50,8 @@ struct hidden {
 		int64_t hook_id; /* 0: this entry is free */
 		int32_t pid;
 		int64_t until_ms;
+		bool hides;       /* its files from the thread, until that makes them */
+		bool fills;       /* the thread makes its files; else it may yet turn out to */
 		unsigned looks;   /* at the hook itself */
 		uint64_t made[3]; /* its settings, headers and other files, by slot */
 		uint64_t asked;   /* inode number of the one that the thread is about to make; 0 */
@@ -105,6 +108,10 @@ bool hidden_make(
 /* It has made one that was not there: a header. */
 void hidden_new_file(
 	struct hidden *h, const struct node *n, int32_t pid, bool exclusive, int64_t now_ms);
+/* The thread removes a file of the hook: if it made the hook, it is filling it. */
+void hidden_empties(struct hidden *h, int64_t hook_id, int32_t pid, int64_t now_ms);
+/* The thread does what no tool does that fills a hook. */
+void hidden_end(struct hidden *h, int32_t pid);
 /* True while the thread makes the files of a hook that it made. */
 bool hidden_filling(const struct hidden *h, int64_t hook_id, int32_t pid, int64_t now_ms);
 
@@ -114,5 +121,5 @@ bool hidden_filling(const struct hidden *h, int64_t hook_id, int32_t pid, int64_
  */
 void hidden_written(struct hidden *h, uint64_t ino, int32_t pid, int64_t now_ms);
 bool hidden_wrote(const struct hidden *h, uint64_t ino, int32_t pid, int64_t now_ms);
-/* True while any thread may be filling the hook. */
+/* True while files of the hook are not shown to any thread that may be filling it. */
 bool hidden_fills(const struct hidden *h, int64_t hook_id);

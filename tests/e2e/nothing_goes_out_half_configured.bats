@@ -124,6 +124,66 @@ PY
   [ "$(seen '.headers["x-mark"]')" = one ]
 }
 
+@test 'a hook that is being extracted takes events when it is whole' {
+  rm -r "$hook"
+  # As tar does it, which makes the directory unseen, and removes each file that is there.
+  python3 - "$MNT" "$SINK_URL/a" <<'PY'
+import os, sys, threading
+mnt, url = sys.argv[1:]
+hook = mnt + "/hooks/copy"
+
+def event():
+    with open(mnt + "/events", "w") as f:
+        f.write("deployment/m failed request_id=early\n")
+
+os.mkdir(hook, 0o700)
+for name, value in (("url", url), ("event", "failed"), ("object", "deployment/m"),
+                    ("headers", None), ("headers/X-Mark", "one")):
+    path = hook + "/" + name
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    if not value:
+        writer = threading.Thread(target=event)
+        writer.start()
+        writer.join()
+        continue
+    try:
+        fd = os.open(path, flags, 0o600)
+    except FileExistsError:
+        os.unlink(path)
+        fd = os.open(path, flags, 0o600)
+    os.write(fd, value.encode() + b"\n")
+    os.fchmod(fd, 0o644)
+    os.close(fd)
+PY
+  echo 'deployment/m failed request_id=late' >"$MNT/events"
+  requests 1
+  [ "$(bodies .request_id)" = late ]
+  [ "$(seen '.headers["x-mark"]')" = one ]
+}
+
+@test 'a program that makes a hook and lives on has it at once' {
+  rm -r "$hook"
+  python3 - "$MNT" "$SINK_URL/a" <<'PY'
+import os, sys, threading
+mnt, url = sys.argv[1:]
+hook = mnt + "/hooks/made"
+os.mkdir(hook)
+os.unlink(hook + "/description")
+for name, value in (("url", url), ("event", "failed"), ("object", "deployment/m")):
+    with open(hook + "/" + name, "w") as f:
+        f.write(value + "\n")
+
+def event():
+    with open(mnt + "/events", "w") as f:
+        f.write("deployment/m failed request_id=other\n")
+
+writer = threading.Thread(target=event)
+writer.start()
+writer.join()
+PY
+  requests 1
+}
+
 @test 'rm takes effect when it returns' {
   rm "$hook/headers/X-Mark"
   echo 'deployment/m failed' >"$MNT/events"

@@ -354,6 +354,8 @@ stored() {
     [ "$(value "$MNT/hooks/synced/status" state)" = active ]
     rsync -a --inplace --exclude status --exclude test "$HERE/template/" "$MNT/hooks/inplace/"
     [ "$(value "$MNT/hooks/inplace/status" state)" = active ]
+    rsync -a --delete --exclude status --exclude test "$HERE/template/" "$MNT/hooks/deleted/"
+    [ "$(value "$MNT/hooks/deleted/status" state)" = active ]
   fi
 }
 
@@ -379,6 +381,15 @@ for check in (False, True):
     os.write(fd, b"7s\n")
     os.close(fd)' "$MNT/hooks"
   [ "$(cat "$MNT/hooks/True/timeout")" = 7s ]
+}
+
+@test 'who has removed a file does not find it in a list' {
+  python3 -c 'import os, sys
+os.unlink(sys.argv[1] + "/timeout")
+print(*os.listdir(sys.argv[1]), sep="\n")' "$hook" >"$HERE/list"
+  ! grep -qx timeout "$HERE/list" || fail 'it is there'
+  grep -qx url "$HERE/list"
+  ls "$hook" | grep -qx timeout
 }
 
 @test 'git checks hooks out, and its own directory stays outside' {

@@ -87,6 +87,51 @@ static void test_who_only_makes_a_hook_sees_it(void **state)
 	assert_false(hidden_fresh(&hidden, 5, "h", ME, NOW));
 }
 
+/* As tar does: makes it, and then its files by removing what is there. */
+static void extractor(int32_t pid)
+{
+	assert_false(hidden_fresh(&hidden, 5, "h", pid, NOW));
+	hidden_empties(&hidden, 5, pid, NOW);
+}
+
+static void test_who_removes_a_file_of_a_hook_that_it_made_fills_it(void **state)
+{
+	struct node n = setting(0);
+
+	(void)state;
+	hidden_empties(&hidden, 5, ME, NOW);
+	assert_false(hidden_filling(&hidden, 5, ME, NOW));
+	assert_false(hidden_fresh(&hidden, 5, "h", ME, NOW));
+	assert_false(hidden_filling(&hidden, 5, ME, NOW));
+	hidden_empties(&hidden, 5, ME, NOW);
+	assert_true(hidden_filling(&hidden, 5, ME, NOW));
+	assert_false(hidden_fills(&hidden, 5));
+	assert_false(hidden_unmade(&hidden, &n, ME, NOW));
+	assert_true(hidden_filling(&hidden, 5, ME, NOW));
+	hidden_new_file(&hidden, &n, ME, true, NOW);
+	assert_true(hidden_filling(&hidden, 5, ME, NOW));
+	hidden_end(&hidden, OTHER);
+	assert_true(hidden_filling(&hidden, 5, ME, NOW));
+	hidden_end(&hidden, ME);
+	assert_false(hidden_filling(&hidden, 5, ME, NOW));
+	extractor(ME);
+	assert_false(hidden_filling(&hidden, 5, ME, NOW + HIDDEN_MS));
+	hidden_new_file(&hidden, &n, ME, false, NOW);
+	assert_false(hidden_filling(&hidden, 5, ME, NOW));
+}
+
+static void test_hooks_that_nobody_fills_push_out_none_that_are_filled(void **state)
+{
+	(void)state;
+	copier(ME);
+	for (int64_t id = 6; id < 6 + 3 * FRESH_MAX; id++)
+		assert_false(hidden_fresh(&hidden, id, "other", OTHER, NOW));
+	assert_true(hidden_filling(&hidden, 5, ME, NOW));
+	for (int32_t pid = OTHER; pid < OTHER + FRESH_MAX - 1; pid++)
+		copier(pid);
+	assert_true(hidden_filling(&hidden, 5, ME, NOW));
+}
+
 static void test_who_does_not_look_at_the_hook_itself_is_no_copier(void **state)
 {
 	struct node n = setting(0);
@@ -188,6 +233,8 @@ int main(void)
 		EACH(test_a_copier_makes_file_after_file),
 		EACH(test_others_see_everything),
 		EACH(test_who_only_makes_a_hook_sees_it),
+		EACH(test_who_removes_a_file_of_a_hook_that_it_made_fills_it),
+		EACH(test_hooks_that_nobody_fills_push_out_none_that_are_filled),
 		EACH(test_who_does_not_look_at_the_hook_itself_is_no_copier),
 		EACH(test_who_looks_for_two_files_and_makes_none_is_no_copier),
 		EACH(test_who_waits_for_a_file_is_shown_it),
