@@ -4,7 +4,7 @@
  * Tools replace a file by removing it and making it anew, and copy a hook file by file. Between two such
  * steps the hook is not what anybody meant, so it is held: nothing of it is sent, and it takes events as
  * before (hook_index in engine_hooks.c). The thread says when it is done; one that has ended is done, which
- * is how a plain rm takes effect at once; and no thread holds for longer than HOLD_MS.
+ * is how a plain rm takes effect at once; and no thread holds for longer than HOLD_MS after its last step.
  */
 #include "engine_parts.h"
 

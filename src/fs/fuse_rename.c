@@ -8,6 +8,7 @@
 #include <string.h>
 
 struct renaming {
+	fuse_req_t req;
 	struct node node; /* what is renamed */
 	struct node to;   /* the directory it goes to */
 	const char *name; /* and its name there */
@@ -39,6 +40,24 @@ static bool is_scratch_name(const struct node *dir, const char *name)
 	return tree_is_scratch_dir(dir) && (!tree_is_headers(dir) || scratch_is_temporary(name));
 }
 
+/* config.json shows what comes of a text, whatever mode its own file has. */
+static bool may_read(fuse_req_t req, const struct scratch *f)
+{
+	struct who who = who_of(req);
+	gid_t groups[64];
+	int count = 0;
+	if (who.uid == 0 || f->origin.known) /* a copy has what was shown anyway */
+		return true;
+	if (who.uid == f->uid)
+		return f->mode & 0400;
+	if (who.gid != f->gid)
+		count = fuse_req_getgroups(req, sizeof(groups) / sizeof(*groups), groups);
+	bool member = who.gid == f->gid;
+	for (int i = 0; i < count && i < (int)(sizeof(groups) / sizeof(*groups)); i++)
+		member |= groups[i] == f->gid;
+	return f->mode & (member ? 040 : 04);
+}
+
 /* Takes the control file's place, or makes a header; then it is gone. */
 static int rename_replaces(struct fs *fs, struct renaming *r, struct err *err)
 {
@@ -51,6 +70,9 @@ static int rename_replaces(struct fs *fs, struct renaming *r, struct err *err)
 	if (there && there->row && !there->row->config)
 		return err_set(err, EPERM, ERR_NO_COLUMN, "%s belongs to the mount and stays",
 			tree_name(there));
+	if (!may_read(r->req, f))
+		return err_set(
+			err, EACCES, ERR_NO_COLUMN, "only who may read a file makes a value of it");
 	int e = edit_replace(fs->tree, &r->to, there, r->name, f, err);
 	r->quotable = f->mode & 044 && !f->origin.known;
 	if (!e)
@@ -146,7 +168,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 {
 	struct fs *fs = fs_of(req);
 	struct node dir;
-	struct renaming r = { .name = newname, .same_dir = parent == newparent };
+	struct renaming r = { .req = req, .name = newname, .same_dir = parent == newparent };
 	struct err err = { 0 };
 	if (!entry_find(req, parent, name, &dir, &r.node) || !node_of(req, newparent, &r.to))
 		return;

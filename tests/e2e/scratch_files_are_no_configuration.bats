@@ -274,6 +274,29 @@ stored() {
   [ -z "$(grep s3cret "$MNT/errors")" ]
 }
 
+@test 'who may not read a scratch file makes no value of it' {
+  need_root
+  stop
+  start -o allow_other
+  open_the_way
+  local headers=$hook/headers
+  chmod 777 "$hook" "$headers"
+  as 7001:7100 bash -c 'umask 077; echo s3cret >"$1/.Authorization.Ab12Cd"' - "$headers"
+  denied 'Permission denied' as 7002:7100 mv "$headers/.Authorization.Ab12Cd" "$hook/description"
+  denied 'Permission denied' as 7002:7100 mv "$headers/.Authorization.Ab12Cd" "$headers/X-New"
+  [ -z "$(grep -s s3cret "$hook/config.json" "$MNT/errors")" ]
+  chmod 640 "$headers/.Authorization.Ab12Cd"
+  denied 'Permission denied' as 7002:7200 mv "$headers/.Authorization.Ab12Cd" "$hook/description"
+  as 7002:7200,7100 mv "$headers/.Authorization.Ab12Cd" "$hook/description"
+  [ "$(cat "$hook/description")" = s3cret ]
+  # Its own tools do, and root may.
+  as 7001:7100 bash -c 'umask 077; echo 7s >"$1/t" && mv "$1/t" "$1/timeout"' - "$hook"
+  [ "$(cat "$hook/timeout")" = 7s ]
+  as 7001:7100 bash -c 'umask 077; echo 8s >"$1/t"' - "$hook"
+  mv "$hook/t" "$hook/timeout"
+  [ "$(cat "$hook/timeout")" = 8s ]
+}
+
 @test 'among headers only what tools make is scratch' {
   local headers=$hook/headers name
   for name in .X.Ab12Cd X~ '#X#' 4913 X.bak X.swp X.orig X.o1b2c3d; do
