@@ -246,9 +246,9 @@ struct creation {
 };
 
 /* mkstemp's way to open, and nobody's who writes a header. */
-static bool is_temporary(int flags)
+static bool is_temporary(int flags, mode_t mode)
 {
-	return (flags & O_ACCMODE) == O_RDWR && (flags & O_EXCL);
+	return (flags & O_ACCMODE) == O_RDWR && (flags & O_EXCL) && !(mode & 077);
 }
 
 /* Its maker owns it, as any file that is made anew. The mode is what the tool asks of every file: one that
@@ -300,7 +300,7 @@ static int create_scratch(struct fs *fs, const struct node *dir, const char *nam
 	f->mode = mode;
 	f->uid = who.uid;
 	f->gid = st.st_mode & S_ISGID ? st.st_gid : who.gid;
-	f->temporary |= is_temporary(flags);
+	f->temporary |= is_temporary(flags, mode);
 	*n = tree_scratch(dir->hook, f);
 	return 0;
 }
@@ -338,7 +338,7 @@ static int create(struct fs *fs, const char *name, mode_t mode, int flags, struc
 	if (tree_lookup(fs->tree, dir, name, n) == 0)
 		r = create_again(fs, name, mode, flags, dir, who, n, c, err);
 	else if (tree_is_scratch_dir(dir) &&
-		(!tree_is_headers(dir) || scratch_is_temporary(name) || is_temporary(flags)))
+		(!tree_is_headers(dir) || scratch_is_temporary(name) || is_temporary(flags, mode)))
 		return create_scratch(fs, dir, name, mode, flags, who, n, err);
 	else if (tree_is_headers(dir))
 		r = edit_header_make(fs->tree, dir, name, mode, who, err);

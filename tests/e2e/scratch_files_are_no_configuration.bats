@@ -307,6 +307,12 @@ stored() {
   echo value >"$headers/X-Real"
   [ "$(stored '.headers | map(.key) | join(" ")')" = X-Real ]
   [ "$(ls -A "$headers" | wc -l)" -eq 10 ]
+  # Who makes one to read and write it, for all to see, is not mkstemp.
+  python3 -c 'import sys
+with open(sys.argv[1], "x+") as f:
+    f.write("Token s3cret\n")' "$headers/Authorization"
+  [ "$(cat "$headers/Authorization")" = '********' ]
+  [ "$(stored '.headers | map(.key) | join(" ")')" = 'X-Real Authorization' ]
 }
 
 @test 'a slip of a name is refused, and says what there is' {
