@@ -345,6 +345,26 @@ with open(sys.argv[1], "x+") as f:
   [ -z "$(ls "$MNT/hooks")" ]
 }
 
+@test 'what nobody uses goes after a while, and what was meant to be a setting is told' {
+  stop
+  echo 0 >"$HERE/ahead"
+  CLOCKSTEP=$HERE/ahead LD_PRELOAD=$CLOCKSTEP_SO \
+    ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 start
+  echo 'what is this?' >"$hook/notes"
+  echo tool >"$hook/.url.swp"
+  echo open >"$hook/open"
+  exec 5<"$hook/open"
+  echo 601 >"$HERE/ahead.new"
+  mv "$HERE/ahead.new" "$HERE/ahead"
+  eventually 10 test ! -e "$hook/notes"
+  [ ! -e "$hook/.url.swp" ]
+  [ "$(cat "$hook/open")" = open ]
+  exec 5<&-
+  grep -q ' hooks/h/notes .*ENOENT' "$MNT/errors"
+  grep -q 'it was a scratch file, and went unused' "$MNT/errors"
+  ! grep -q 'swp\|what is this' "$MNT/errors" || fail "$(cat "$MNT/errors")"
+}
+
 @test 'it goes with its hook' {
   echo x >"$hook/f"
   exec 5<"$hook/f"
