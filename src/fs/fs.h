@@ -32,7 +32,8 @@ void fs_test_done(struct fs *fs, uint64_t token, int error);
 /* The files that show this may show something else now: wakes who polls them. Behind the commit. */
 void fs_changed(struct fs *fs, enum topic topic, int64_t id);
 /* The hook, or anything that `ls -ld` of its directory shows, is not what it was: call it behind every
- * change, whoever made it. It may be called while a request is handled. */
+ * change, whoever made it. It may be called while a request is handled. With a hook that is gone goes what was
+ * beside its files. */
 void fs_hook_changed(struct fs *fs, int64_t hook_id);
 /* Somebody else has unmounted it: what is at the mount point now is not ours to unmount. */
 void fs_gone(struct fs *fs);

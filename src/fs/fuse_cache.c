@@ -18,6 +18,7 @@
  *    thread and not from another; nor is the log, whose name is another file once it has been rotated.
  */
 #include "fs/fuse_internal.h"
+#include "model/registry.h"
 
 #define FIXED_S  3600.0
 #define MOMENT_S 1.0
@@ -35,9 +36,15 @@ struct kept kept_of(const struct fs *fs, const struct node *n)
 
 void fs_hook_changed(struct fs *fs, int64_t hook_id)
 {
+	bool gone = !registry_by_id(fs->tree->registry, hook_id);
 	uint64_t ino = 0;
+	if (gone)
+		scratch_drop_hook(fs->tree->scratches, hook_id);
 	/* -ENOENT: the kernel does not know it. Of other errors nothing can be made, and what is kept
 	 * ends with the moment. */
-	while ((ino = tree_hook_dir(hook_id, ino)))
+	while ((ino = tree_hook_dir(hook_id, ino))) {
 		(void)fuse_lowlevel_notify_inval_inode(fs->session, ino, -1, 0);
+		if (gone)
+			hidden_drop_dir(&fs->hidden, ino);
+	}
 }

@@ -155,13 +155,8 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 static int remove_dir(struct fs *fs, const struct node *n, struct err *err)
 {
-	if (n->kind == NODE_HOOK) {
-		int64_t id = n->hook->id;
-		int r = fs->tree->backend.hook_remove(fs->tree->backend.ctx, id, err);
-		if (!r)
-			scratch_drop_hook(fs->tree->scratches, id);
-		return r;
-	}
+	if (n->kind == NODE_HOOK)
+		return fs->tree->backend.hook_remove(fs->tree->backend.ctx, n->hook->id, err);
 	/* These stay when they are empty, for rmdir is only heard from rm -r. */
 	struct delivery_entry d;
 	if (tree_is_headers(n) && n->hook->header_count)

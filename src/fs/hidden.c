@@ -22,18 +22,40 @@ static const struct hidden_name *hidden_find(
 	return NULL;
 }
 
+/* One that is free, or the oldest: of the thread's own, if these are many, as of rm -r. */
+static struct hidden_name *hidden_place(struct hidden *h, int32_t pid, int64_t now_ms)
+{
+	struct hidden_name *oldest = NULL, *own = NULL, *free = NULL;
+	unsigned count = 0;
+	for (unsigned i = 0; i < HIDDEN_MAX; i++) {
+		struct hidden_name *n = &h->names[i];
+		if (!n->dir || n->until_ms <= now_ms) {
+			free = n;
+			continue;
+		}
+		if (!oldest || n->serial < oldest->serial)
+			oldest = n;
+		if (n->pid == pid && (!own || n->serial < own->serial))
+			own = n;
+		count += n->pid == pid;
+	}
+	if (count >= HIDDEN_OF_ONE)
+		return own;
+	return free ? free : oldest;
+}
+
 static struct hidden_name *hidden_new(
 	struct hidden *h, uint64_t dir, const char *name, int32_t pid, int64_t now_ms)
 {
 	struct hidden_name *n = (struct hidden_name *)hidden_find(h, dir, name, pid, now_ms);
 	if (!n) {
-		n = &h->names[h->next];
-		h->next = (h->next + 1) % HIDDEN_MAX;
+		n = hidden_place(h, pid, now_ms);
 		hidden_forget(n);
 	}
 	n->dir = dir;
 	n->pid = pid;
 	n->until_ms = now_ms + HIDDEN_MS;
+	n->serial = ++h->serial;
 	n->made = n->aside = false;
 	snprintf(n->name, sizeof(n->name), "%s", name);
 	return n;
@@ -119,6 +141,13 @@ bool hidden_young(const struct hidden *h, uint64_t ino, int32_t pid, int64_t now
 			return true;
 	}
 	return false;
+}
+
+void hidden_drop_dir(struct hidden *h, uint64_t dir)
+{
+	for (unsigned i = 0; i < HIDDEN_MAX; i++)
+		if (h->names[i].dir == dir)
+			hidden_forget(&h->names[i]);
 }
 
 bool hidden_expire(struct hidden *h, int64_t now_ms)

@@ -19,11 +19,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HIDDEN_MAX 64 /* the oldest is forgotten first */
-#define HIDDEN_MS  HOLD_MS
-#define FRESH_MAX  16
-#define WROTE_MAX  16
-#define SOUGHT_MAX 16
+#define HIDDEN_MAX    256 /* the oldest is forgotten first */
+#define HIDDEN_OF_ONE 64  /* of them, those of one thread; a hook has fewer settings */
+#define HIDDEN_MS     HOLD_MS
+#define FRESH_MAX     16
+#define WROTE_MAX     16
+#define SOUGHT_MAX    16
 
 struct hidden {
 	struct hidden_name {
@@ -31,12 +32,13 @@ struct hidden {
 		char name[HEADER_NAME_MAX + 1];
 		int32_t pid;
 		int64_t until_ms;
+		uint64_t serial;
 		uint64_t ino; /* of what the thread removed, or made */
 		bool made;    /* it was made again; else the name is gone */
 		bool aside;   /* it was not removed, but renamed to a scratch file */
 		struct before before;
 	} names[HIDDEN_MAX];
-	unsigned next;
+	uint64_t serial;
 	/* Names of hooks that were looked for, and were none. */
 	struct hidden_sought {
 		char name[HOOK_NAME_MAX + 1];
@@ -90,6 +92,8 @@ uint64_t hidden_ino(
 	const struct hidden *h, uint64_t dir, const char *name, int32_t pid, int64_t now_ms);
 /* True if the thread made the file just now. */
 bool hidden_young(const struct hidden *h, uint64_t ino, int32_t pid, int64_t now_ms);
+/* The directory is gone. */
+void hidden_drop_dir(struct hidden *h, uint64_t dir);
 /* Clears what has run out: it may hold secrets. True if there is anything left. */
 bool hidden_expire(struct hidden *h, int64_t now_ms);
 void hidden_release(struct hidden *h);

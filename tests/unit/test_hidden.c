@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -204,6 +205,32 @@ static void test_it_ends_with_time_and_with_another_writer(void **state)
 	assert_false(hidden_filling(&hidden, 5, ME, NOW));
 }
 
+static void remove_one(uint64_t dir, int number, int32_t pid, int64_t now_ms)
+{
+	char name[32];
+	struct before before = { 0 };
+	snprintf(name, sizeof(name), "name%d", number);
+	hidden_add(&hidden, dir, name, pid, 2, &before, now_ms);
+}
+
+static void test_who_removes_many_files_pushes_out_nobody_elses(void **state)
+{
+	(void)state;
+	remove_one(1, 0, ME, NOW);
+	for (int i = 0; i < 2 * HIDDEN_MAX; i++)
+		remove_one(3, i, OTHER, NOW + 1);
+	assert_true(hidden_has(&hidden, 1, "name0", ME, NOW + 1));
+	assert_true(hidden_has(&hidden, 3, "name511", OTHER, NOW + 1));
+	assert_false(hidden_has(&hidden, 3, "name0", OTHER, NOW + 1));
+	/* Nor do many, if their directories go. */
+	for (int32_t pid = 100; pid < 200; pid++) {
+		for (int i = 0; i < 20; i++)
+			remove_one((uint64_t)pid, i, pid, NOW + 2);
+		hidden_drop_dir(&hidden, (uint64_t)pid);
+	}
+	assert_true(hidden_has(&hidden, 1, "name0", ME, NOW + 2));
+}
+
 static void test_what_is_put_aside_is_gone_until_it_is_made(void **state)
 {
 	(void)state;
@@ -241,6 +268,7 @@ int main(void)
 		EACH(test_what_is_opened_without_o_excl_is_made_and_the_last),
 		EACH(test_a_file_with_a_value_is_there),
 		EACH(test_it_ends_with_time_and_with_another_writer),
+		EACH(test_who_removes_many_files_pushes_out_nobody_elses),
 		EACH(test_what_is_put_aside_is_gone_until_it_is_made),
 		EACH(test_a_writer_is_known_for_a_while),
 	};
