@@ -114,13 +114,20 @@ NO_BYTE='setting empty kept; header empty kept; protected empty kept; config emp
 # It says on its screen what went wrong, and ends well.
 TOLD='setting bad kept; header bad kept; protected bad kept; config bad kept; config empty kept;'
 
+# usable PROGRAM: it is here, and so is the terminal that nano cannot do without.
+usable() {
+  type -p "$1" >/dev/null || return
+  [ "$1" != nano ] || python3 -c 'import pty; pty.openpty()' 2>/dev/null
+}
+
 # tool NAME PROGRAM FUNCTION [EXCEPTIONS]: tries it on everything and notes what came out. An exception is
 # an outcome that is not what the rule says, "KIND VALUE OUTCOME;".
 tool() {
   local name=$1 with=$3 exceptions=${4:-} kind value got want cells='' mode status text
   local names url timeout plain token
-  type -p "$2" >/dev/null || echo "| $name | skipped |" >>"$BATS_FILE_TMPDIR/rows"
+  usable "$2" || echo "| $name | skipped |" >>"$BATS_FILE_TMPDIR/rows"
   need "$2"
+  usable "$2" || skip "no terminal for $2 here"
   for kind in setting header protected config; do
     for value in good bad empty; do
       old
