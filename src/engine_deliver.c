@@ -367,8 +367,8 @@ int64_t deliver_wake(const struct engine *e)
 	return wake;
 }
 
-void deliver_log(struct engine *e, const struct flight *f, const char *hook, const char *outcome,
-	const struct outcome *o, const char *reason)
+static void deliver_log(struct engine *e, const struct flight *f, const char *hook,
+	const char *outcome, const struct outcome *o, const char *reason)
 {
 	struct buf line = BUF(16 * 1024);
 	char id[64];

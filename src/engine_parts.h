@@ -278,8 +278,6 @@ void deliver_forget(struct engine *e);   /* at the end: requests that did not co
 int64_t deliver_wake(const struct engine *e);
 struct request *deliver_request(const struct engine *e, const struct hook *h, uint64_t tag,
 	const char *webhook_id, struct buf *body);
-void deliver_log(struct engine *e, const struct flight *f, const char *hook, const char *outcome,
-	const struct outcome *o, const char *reason);
 
 void deliver_webhook_id(const struct engine *e, int64_t origin, char out[64]);
 /* Says in the log that so many pending deliveries were given up by a user. */

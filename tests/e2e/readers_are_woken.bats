@@ -11,11 +11,7 @@ setup() {
 }
 
 teardown() {
-  local pid
-  for pid in "${WAITERS[@]}"; do
-    ! alive "$pid" || kill "$pid"
-    wait "$pid" || : # by our signal
-  done
+  end_jobs "${WAITERS[@]}"
   finish
 }
 

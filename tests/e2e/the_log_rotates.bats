@@ -10,11 +10,7 @@ setup() {
 }
 
 teardown() {
-  local pid
-  for pid in "${FOLLOWERS[@]}"; do
-    ! alive "$pid" || kill "$pid"
-    wait "$pid" || : # by our signal
-  done
+  end_jobs "${FOLLOWERS[@]}"
   finish
 }
 

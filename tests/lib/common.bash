@@ -182,12 +182,17 @@ start_sink() {
   SINK_URL=$scheme://127.0.0.1:$(cat "$SINK_DIR/port")
 }
 
-stop_sinks() {
+# end_jobs PID...: what the test has started in the background.
+end_jobs() {
   local pid
-  for pid in "${SINKS[@]}"; do
+  for pid in "$@"; do
     ! alive "$pid" || kill "$pid"
     wait "$pid" || : # by our signal
   done
+}
+
+stop_sinks() {
+  end_jobs "${SINKS[@]}"
   SINKS=()
 }
 
