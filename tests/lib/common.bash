@@ -17,7 +17,8 @@
 # For a test: $HERE its directory, $MNT the mount point, $STATE the state directory, $LOG what the
 # daemon says, $DAEMON its process; $SINK_DIR the receiver's directory, $SINK_URL its address.
 #
-# Waiting has a limit and no fixed length: see eventually.
+# Waiting has a limit and no fixed length: see eventually. PATIENCE=5 makes all limits five times as long,
+# for a program under valgrind or ThreadSanitizer; TRACE=1 tells which lines of which functions failed.
 #
 # shellcheck disable=SC2034,SC2119,SC2120 # the e2e files use and pass what is not used here
 
@@ -43,6 +44,9 @@ prepare() {
   SINK=${SINK:-$build/sink}
   CLOCKSTEP_SO=$build/clockstep.so
   HERE=$(realpath "$BATS_TEST_TMPDIR")
+  # bats traces each command of each function, for which a test needs twice the time: so it says the line
+  # of the test that failed, but not the one in a function that the test has called.
+  [ -n "${TRACE:-}" ] || set +T
   MNT=$HERE/mnt
   STATE=$HERE/state
   LOG=$HERE/log
@@ -61,7 +65,7 @@ prepare() {
 
 # eventually SECONDS COMMAND…: tries until it succeeds.
 eventually() {
-  local end=$((SECONDS + $1 + 1))
+  local end=$((SECONDS + $1 * ${PATIENCE:-1} + 1))
   shift
   until "$@"; do
     ((SECONDS < end)) || fail "in vain: $*" || return
