@@ -441,7 +441,8 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 	struct buf fuse = BUF(8192);
 	int c, r = 0;
 	opterr = 0;
-	optind = 1;
+	optind =
+		0; /* to glibc this is more than 1: the place within an argument is forgotten, too */
 	while (!r && (c = getopt(argc, argv, "fdo:hV")) != -1) {
 		if (c == 'f')
 			o->foreground = true;

@@ -180,6 +180,14 @@ void hook_missing(const struct hook *h, struct buf *out)
 	}
 }
 
+/* Empty lines are no value, however many there are. */
+static bool says_nothing(const char *text, size_t len)
+{
+	while (len && text[len - 1] && strchr(" \t\r\n", text[len - 1]))
+		len--;
+	return !len;
+}
+
 int hook_store(
 	struct hook *h, const struct setting *s, const char *text, size_t len, struct err *err)
 {
@@ -187,6 +195,8 @@ int hook_store(
 	int rc;
 
 	len = text_trim(&start, len);
+	if (says_nothing(start, len))
+		len = 0;
 	/* Resetting cannot fail, but the default may not fit the other rows. */
 	if (!len && s->type == SETTING_CUSTOM)
 		return setting_store(s, h, s->def, strlen(s->def), err);

@@ -29,7 +29,7 @@ struct mask {
 };
 #define MASK_NONE ((struct mask){ NULL, 0 })
 
-/* The value and its parts. */
+/* The value, which has no NUL byte, and its parts. */
 void mask_add(struct mask *m, const char *text, size_t len);
 /* What is protected of a hook: headers, its secrets, the part of its url behind the host. */
 void mask_add_hook(struct mask *m, const struct hook *h);

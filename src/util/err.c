@@ -24,6 +24,7 @@ int err_set(struct err *err, int code, size_t column, const char *fmt, ...)
 	len = text_cut(full, strlen(full), ERR_SENTENCE_MAX - 1);
 	memcpy(err->sentence, full, len);
 	err->sentence[len] = '\0';
+	text_plain(err->sentence, len);
 	err->code = code;
 	err->column = column;
 	return -code;

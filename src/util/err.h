@@ -20,7 +20,8 @@ struct err {
 	char sentence[ERR_SENTENCE_MAX];
 };
 
-/* Fills *err (if not NULL) and returns -code. A sentence that is too long is cut on a character. */
+/* Fills *err (if not NULL) and returns -code. A sentence that is too long is cut on a character; what it
+ * quotes is made plain, so that it is one line that a terminal can be shown. */
 int err_set(struct err *err, int code, size_t column, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* Moves the column by `by` bytes: the judged text was a part of a longer one. */

@@ -51,6 +51,15 @@ static void test_a_long_sentence_is_cut_on_a_character(void **state)
 	}
 }
 
+static void test_what_a_sentence_quotes_is_plain(void **state)
+{
+	struct err err;
+
+	(void)state;
+	err_set(&err, EINVAL, 0, "no option -- '%s'", "\x8f\n\x1b[2J caf\xc3\xa9");
+	assert_string_equal(err.sentence, "no option -- '???[2J caf\xc3\xa9'");
+}
+
 static void test_shift_moves_a_column_if_there_is_one(void **state)
 {
 	struct err err = { .column = 3 };
@@ -79,6 +88,7 @@ int main(void)
 		cmocka_unit_test(test_set_fills_all_and_returns_the_negative_code),
 		cmocka_unit_test(test_a_sentence_may_quote_the_one_it_replaces),
 		cmocka_unit_test(test_a_long_sentence_is_cut_on_a_character),
+		cmocka_unit_test(test_what_a_sentence_quotes_is_plain),
 		cmocka_unit_test(test_shift_moves_a_column_if_there_is_one),
 		cmocka_unit_test(test_names),
 	};

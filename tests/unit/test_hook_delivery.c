@@ -160,6 +160,28 @@ static void retry_takes_as_many_as_fit(void **state)
 
 /* ---- limits */
 
+/* Each is shown as it is without any value, and means that. */
+static void empty_lines_are_no_value(void **state)
+{
+	struct hook *h = hook_new("h", &types), *plain = hook_new("p", &types);
+
+	(void)state;
+	for (size_t i = 0; i < hook_settings_count; i++) {
+		const struct setting *s = &hook_settings[i];
+		struct buf shown = BUF(HOOK_JSON_MAX);
+
+		hook_show(plain, s, &shown);
+		assert_int_equal(store(h, s->name, "\n"), 0);
+		shows(h, s->name, buf_str(&shown));
+		assert_int_equal(store(h, s->name, " \r\n\n \t"), 0);
+		shows(h, s->name, buf_str(&shown));
+		buf_release(&shown);
+	}
+	assert_ptr_equal(hook_schedule(h), &schedule_standard);
+	hook_free(h);
+	hook_free(plain);
+}
+
 static void no_limits_by_default(void **state)
 {
 	struct hook *h = hook_new("h", &types);
@@ -502,6 +524,7 @@ int main(void)
 		cmocka_unit_test(retry_has_three_forms),
 		cmocka_unit_test(retry_refuses),
 		cmocka_unit_test(retry_takes_as_many_as_fit),
+		cmocka_unit_test(empty_lines_are_no_value),
 		cmocka_unit_test(no_limits_by_default),
 		cmocka_unit_test(rates),
 		cmocka_unit_test(a_secret_is_never_shown),
