@@ -185,6 +185,11 @@ int hook_chmod(struct hook *h, const char *file, mode_t mode, bool young, struct
 	if (always && !protect)
 		return err_set(err, EPERM, ERR_NO_COLUMN,
 			"%s is always protected: neither group nor others may read it", file);
+	/* Protected it could not be told from what an editor leaves, and not be loaded again. */
+	if (protect && value && !hook_protected(h, file) && strstr(value, hd ? MASK : "/" MASK))
+		return err_set(err, EINVAL, ERR_NO_COLUMN,
+			"%s has %s in it, and is not protected with that: write another value",
+			file, MASK);
 	if (young && !(name && header_born_protected(name)))
 		value = NULL;
 	if (protectable && !protect && value && hook_protected(h, file))

@@ -315,11 +315,10 @@ static int take_url(struct reader *r)
 		return read_open_error(r, "url_protected");
 	if (keep)
 		text = old->url;
-	if (text)
-		rc = store_row(r, hook_setting(FILE_URL), text, strlen(text));
-	if (rc == 0 && url_protect(r->hook, protect) < 0)
+	/* First, for it is judged as what it will be. */
+	if (url_protect(r->hook, protect) < 0)
 		return read_memory_error(r);
-	return rc;
+	return text ? store_row(r, hook_setting(FILE_URL), text, strlen(text)) : 0;
 }
 
 /* What a protected value that stays was written for stays with it, unless there is another. */

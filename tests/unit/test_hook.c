@@ -406,6 +406,26 @@ static void masks_are_no_values(void **state)
 	hook_free(h);
 }
 
+/* It would be refused when the hook is loaded again. */
+static void what_has_a_mask_in_it_is_not_protected_later(void **state)
+{
+	struct hook *h = complete();
+	struct header *hd;
+
+	(void)state;
+	assert_int_equal(store(h, "url", "https://example.com/" MASK "/x"), 0);
+	assert_int_equal(hook_header_add(h, "X-A", false, NULL, &hd), 0);
+	assert_int_equal(hook_header_store(h, hd, "x" MASK, 1 + strlen(MASK), &last), 0);
+	assert_int_equal(hook_chmod(h, "url", 0600, false, &last), -EINVAL);
+	says("url has " MASK " in it");
+	assert_int_equal(hook_chmod(h, "headers/X-A", 0600, true, &last), -EINVAL);
+	assert_false(hd->protected);
+	assert_int_equal(hook_chmod(h, "url", 0640, false, &last), 0);
+	assert_int_equal(store(h, "url", "https://example.com/x"), 0);
+	assert_int_equal(hook_chmod(h, "url", 0600, false, &last), 0);
+	hook_free(h);
+}
+
 static void nor_is_a_mask_with_something_put_to_it(void **state)
 {
 	static const char sentence[] = "this is the mask, not the value";
@@ -597,6 +617,7 @@ int main(void)
 		cmocka_unit_test(labels),
 		cmocka_unit_test(descriptions_count_characters),
 		cmocka_unit_test(masks_are_no_values),
+		cmocka_unit_test(what_has_a_mask_in_it_is_not_protected_later),
 		cmocka_unit_test(nor_is_a_mask_with_something_put_to_it),
 		cmocka_unit_test(hook_names),
 		cmocka_unit_test(modes_protect_the_url),

@@ -463,6 +463,8 @@ static const struct {
 	{ "{\"url\":\"example.com\"}", EINVAL, "url: " },
 	{ "{\"url\":5}", EINVAL, "url: a string" },
 	{ "{\"url\":\"https://x/" MASK "\"}", EINVAL, "url: this is the mask" },
+	{ "{\"url\":\"https://x/" MASK "y\",\"url_protected\":true}", EINVAL,
+		"url: this is the mask" },
 	{ "{\"url_protected\":1}", EINVAL, "url_protected: true or false" },
 	{ "{\"name\":5}", EINVAL, "name: a string" },
 	{ "{\"name\":\".x\"}", EINVAL, "name: " },
