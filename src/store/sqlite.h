@@ -80,6 +80,14 @@ enum statement {
 };
 extern const char *const statement_sql[STATEMENT_COUNT];
 
+/* Beyond this no id, count or sum of bytes is ours, but damage: ids are parts of inode numbers. */
+#define STORE_NUMBER_MAX ((INT64_C(1) << 47) - 1)
+
+static inline bool store_number_good(int64_t n)
+{
+	return n >= 0 && n <= STORE_NUMBER_MAX;
+}
+
 /* Kept here and written with each commit that changed them. */
 struct totals {
 	int64_t next_hook, next_event, next_delivery; /* the ids to give next */

@@ -251,8 +251,11 @@ static int totals_load(struct store *s)
 		&s->now.backlog_bytes, &s->now.kept_bytes };
 	int code = SQLITE_OK;
 
-	for (size_t i = 0; i < sizeof(query) / sizeof(query[0]) && code == SQLITE_OK; i++)
+	for (size_t i = 0; i < sizeof(query) / sizeof(query[0]) && code == SQLITE_OK; i++) {
 		code = ask(s, query[i], number[i]);
+		if (code == SQLITE_OK && !store_number_good(*number[i]))
+			code = SQLITE_CORRUPT;
+	}
 	s->committed = s->now;
 	return code;
 }

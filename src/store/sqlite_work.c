@@ -215,6 +215,13 @@ void store_delivery_release(struct store_delivery *d)
 	*d = (struct store_delivery){ 0 };
 }
 
+/* Else it is damage, which must not be counted with. */
+static bool is_sound(const struct place *p)
+{
+	return p->state < DELIVERY_GONE && store_number_good(p->refs) &&
+		store_number_good(p->pending) && store_number_good(p->bytes);
+}
+
 int delivery_find(struct store *s, int64_t id, struct place *out)
 {
 	int row;
@@ -237,8 +244,7 @@ int delivery_find(struct store *s, int64_t id, struct place *out)
 	statement_reset(s, DELIVERY_FIND);
 	if (out->refs == 1)
 		out->pending = state_waits(out->state);
-	/* Damage, which must not be counted with. */
-	return out->state < DELIVERY_GONE ? 0 : store_fail(s, -EIO);
+	return is_sound(out) ? 0 : store_fail(s, -EIO);
 }
 
 /* Gives the event of `p` new counts, and takes them over into those of the hook and the totals. */

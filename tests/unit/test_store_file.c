@@ -189,6 +189,18 @@ static void make_without_totals(void)
 	alter("DELETE FROM meta");
 }
 
+static void make_with_backlog_beyond_reason(void)
+{
+	make_ours();
+	alter("UPDATE meta SET backlog_bytes = 9223372036854775807");
+}
+
+static void make_with_last_id(void)
+{
+	make_ours();
+	alter("INSERT INTO hook (id, name) VALUES (9223372036854775807, 'last')");
+}
+
 static void make_log_alone(void)
 {
 	put("queue.db-wal", "x", 1, 0);
@@ -210,6 +222,8 @@ static void what_is_not_ours_is_refused_and_left_as_it_was(void **state)
 		{ make_scrambled, "queue.db is damaged" },
 		{ make_without_table, "queue.db is damaged (no such table: seen)" },
 		{ make_without_totals, "queue.db is damaged" },
+		{ make_with_backlog_beyond_reason, "queue.db is damaged" },
+		{ make_with_last_id, "queue.db is damaged" },
 		{ make_older_without_table, "queue.db is damaged (no such table: seen)" },
 		{ make_older_without_totals, "queue.db is damaged" },
 		{ make_log_alone, "queue.db-wal has no database" },

@@ -271,19 +271,24 @@ static void too_much_retires_the_oldest_delivered(void **state)
 	assert_int_equal(number("SELECT count(*) FROM event"), 3);
 }
 
-/* A state that no version has written is damage, and must not be counted with. */
-static void an_impossible_state_is_an_error(void **state)
+/* A state that no version has written, and numbers beyond reason, are damage, which must not be counted with. */
+static void what_cannot_be_is_an_error(void **state)
 {
-	int64_t id;
+	static const char *const damages[] = { "UPDATE delivery SET state = 7",
+		"UPDATE event SET bytes = 9223372036854775800", "UPDATE event SET refs = -3",
+		"UPDATE event SET refs = 2, pending = -9223372036854775807" };
 
 	(void)state;
 	reopen();
-	id = work_add(hook_add("h"), 0);
-	commit();
-	assert_int_equal(
-		sqlite3_exec(s->db, "UPDATE delivery SET state = 7", NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(store_delivery_done(s, id, 1, 1), -EIO);
-	assert_int_equal(store_commit(s), -EIO);
+	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		char name[] = { 'h', (char)('0' + i), '\0' };
+		int64_t id = work_add(hook_add(name), 0);
+
+		commit();
+		assert_int_equal(sqlite3_exec(s->db, damages[i], NULL, NULL, NULL), SQLITE_OK);
+		assert_int_equal(store_delivery_done(s, id, 1, 1), -EIO);
+		assert_int_equal(store_commit(s), -EIO);
+	}
 }
 
 static int64_t added_at(int64_t hook_id, int64_t accepted_ms)
@@ -350,7 +355,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			too_much_retires_the_oldest_delivered, enter, leave),
 		cmocka_unit_test_setup_teardown(the_oldest_pending_is_of_either_lane, enter, leave),
-		cmocka_unit_test_setup_teardown(an_impossible_state_is_an_error, enter, leave),
+		cmocka_unit_test_setup_teardown(what_cannot_be_is_an_error, enter, leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
