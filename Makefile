@@ -37,9 +37,11 @@ OBJ := $(SRC:src/%.c=$B/%.o)
 # Everything but main goes into an archive: a unit test links only what it calls.
 LIB := $B/libwebhookfs.a
 C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
+FUZZER := $(findstring fuzzer,$(SAN))
+FUZZ := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
 UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all check unit e2e lint format docs-tables docs-tools deps demo install uninstall clean help
+.PHONY: all check unit e2e lint fuzz fuzzers fuzz-merge statefuzz format docs-tables docs-tools deps demo install uninstall clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -81,14 +83,21 @@ $B/week: tests/show/week.c $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
--include $(OBJ:.o=.d) $(UNIT:=.d) $B/sink.d $B/doc-tables.d $B/week.d
+# A fuzz target: with libFuzzer where the compiler was told so (make fuzz), else a program that replays
+# the inputs of tests/fuzz/corpus.
+$B/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) \
+		-o $@ $< $(if $(FUZZER),,tests/fuzz/replay.c) $(LIB) $(LDLIBS)
+
+-include $(OBJ:.o=.d) $(UNIT:=.d) $B/sink.d $B/doc-tables.d $B/week.d $(FUZZ:=.d)
 
 # ---- tests: every runner speaks TAP, tests/check adds them up
 
-TEST_PROGRAMS := $B/webhookfs $B/sink $B/clockstep.so $B/doc-tables $B/week $(UNIT)
+TEST_PROGRAMS := $B/webhookfs $B/sink $B/clockstep.so $B/doc-tables $B/week $(UNIT) $(FUZZ)
 
 check: $(TEST_PROGRAMS)
-	@CC='$(CC)' BUILD='$(abspath $B)' tests/check $(UNIT)
+	@CC='$(CC)' BUILD='$(abspath $B)' FUZZ='$(FUZZ)' tests/check $(UNIT)
 
 unit: $(UNIT)
 	@tests/run unit $(UNIT)
@@ -98,6 +107,27 @@ e2e: $B/webhookfs $B/sink $B/clockstep.so
 
 lint:
 	@CC='$(CC)' tests/run lint tests/lint tests/format
+
+# Every fuzz target for T seconds, JOBS at a time (tests/fuzz/run has more to say); then fuzz-merge puts
+# the few inputs that count into tests/fuzz/corpus, which `make check` replays.
+T ?= 60
+JOBS ?= 1
+SEED ?=
+FUZZ_BUILD = +@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzzer fuzzers
+
+fuzzers: $(FUZZ)
+
+fuzz:
+	$(FUZZ_BUILD)
+	tests/fuzz/run build/fuzzer/fuzz $(T) $(JOBS)
+
+fuzz-merge:
+	$(FUZZ_BUILD)
+	tests/fuzz/run --merge build/fuzzer/fuzz
+
+# Random operations on a real mount beside a model of it, for T seconds; SEED=N to begin with that one.
+statefuzz: $B/webhookfs
+	@BUILD='$(abspath $B)' tests/fuzz/state.py --seconds $(T) $(if $(SEED),--seed $(SEED))
 
 docs-tables: $B/doc-tables $B/week
 	@BUILD='$(abspath $B)' tests/lib/doc-tables.sh --write
@@ -130,7 +160,7 @@ uninstall:
 DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev libjansson-dev \
 	libsqlite3-dev libssl-dev uuid-dev uthash-dev
 DEPS_RUN := fuse3 ca-certificates
-DEPS_TEST := clang clang-format libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
+DEPS_TEST := clang clang-format libclang-rt-14-dev libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
 	nginx-light mandoc shellcheck sqlite3 python3 perl rsync inotify-tools acl \
 	busybox dash ed git mksh moreutils nano patch socat vim zsh
 
@@ -153,6 +183,7 @@ help:
 	@echo 'make docs-tables  writes the tables of the source into the manual'
 	@echo 'make docs-tools   writes what each tool does into docs/tools.md, as the test finds it'
 	@echo 'make check      all tests (unit, e2e and lint run a part)'
+	@echo 'make fuzz       looks for inputs that break a parser, T=60 seconds for each; statefuzz for operations'
 	@echo 'make format     lays out the source by .clang-format'
 	@echo 'make clean      removes build/'
 	@echo 'SAN=address,undefined  CC=clang  WERROR=1  CFLAGS=...'
