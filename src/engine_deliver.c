@@ -8,6 +8,7 @@
 #include "engine_parts.h"
 
 #include "http/client.h"
+#include "model/format.h"
 #include "model/payload.h"
 #include "model/queue.h"
 #include "model/registry.h"
@@ -28,13 +29,25 @@
 #define REFILLS_A_TURN 8     /* so that files stay quick while a long queue is loaded */
 #define AGAIN_MS       1000  /* after the store failed */
 #define GONE_AGAIN_MS  60000 /* after a hook that is gone could not be saved as such */
-#define BODY_MAX       ((size_t)4 << 20)
 
 /* ---- requests */
 
 void deliver_webhook_id(const struct engine *e, int64_t origin, char out[64])
 {
 	snprintf(out, 64, "msg_%s_%lld", store_tag(e->store), (long long)origin);
+}
+
+struct message deliver_message(const struct engine *e, const struct hook *h,
+	const struct store_delivery *d, const struct payload *p, char webhook_id[64])
+{
+	deliver_webhook_id(e, d->origin, webhook_id);
+	return (struct message){ .payload = p,
+		.event_name = d->event_name,
+		.include_result = h->include_result,
+		.webhook_id = webhook_id,
+		.hook = h->name,
+		.project = e->options->project,
+		.taken_ms = d->created_ms };
 }
 
 static char *header_line(const char *name, const char *value)
@@ -70,9 +83,29 @@ static char *copy_text(const char *text)
 	return copy;
 }
 
-struct request *deliver_request(const struct engine *e, const struct hook *h, uint64_t tag,
-	const char *id, struct buf *body)
+struct headers {
+	const struct hook *hook;
+	struct request *request;
+};
+
+/* What the hook's own headers say in its place is left out. */
+static void add_header(void *ctx, const char *name, const char *value)
 {
+	const struct headers *to = ctx;
+	const struct header *own = hook_header_find(to->hook, name);
+	if (!own || !own->value)
+		request_header(to->request, header_line(name, value));
+}
+
+struct request *deliver_request(
+	const struct engine *e, const struct hook *h, uint64_t tag, const struct message *m)
+{
+	struct buf body = BUF(FORMAT_BODY_MAX);
+	format_body(h->format, h->template_text, m, &body);
+	if (buf_error(&body)) {
+		buf_release(&body);
+		return NULL;
+	}
 	struct request *r = request_new();
 	char seconds[24];
 	r->tag = tag;
@@ -81,18 +114,18 @@ struct request *deliver_request(const struct engine *e, const struct hook *h, ui
 	r->ca = copy_text(h->tls_ca);
 	r->cert = copy_text(h->tls_cert);
 	r->key = copy_text(h->tls_key);
-	if (!hook_header_find(h, "Content-Type"))
-		request_header(r, header_line("Content-Type", "application/json"));
+	struct headers headers = { h, r };
+	format_headers(h->format, m, add_header, &headers);
 	snprintf(seconds, sizeof(seconds), "%lld", (long long)(e->now.real_ms / 1000));
-	request_header(r, header_line("webhook-id", id));
+	request_header(r, header_line("webhook-id", m->webhook_id));
 	request_header(r, header_line("webhook-timestamp", seconds));
 	for (size_t i = 0; i < h->header_count; i++)
 		if (h->headers[i].value)
 			request_header(r, header_line(h->headers[i].name, h->headers[i].value));
-	sign_request(e, h, r, id, body);
+	sign_request(e, h, r, m->webhook_id, &body);
 	mask_add_hook(&r->mask, h);
-	r->body_len = body->len;
-	r->body = buf_detach(body);
+	r->body_len = body.len;
+	r->body = buf_detach(&body);
 	return r;
 }
 
@@ -107,12 +140,13 @@ static void flight_free(struct flight *f)
 
 static int flight_start(struct engine *e, const struct hook *h, struct store_delivery *d)
 {
-	struct buf body = BUF(BODY_MAX);
 	const struct payload p = { d->fields, d->result, d->rest };
-	payload_body(&p, d->event_name, h->include_result, &body);
+	char id[64];
+	const struct message m = deliver_message(e, h, d, &p, id);
+	struct request *request = deliver_request(e, h, (uint64_t)d->id, &m);
 	struct flight *f = calloc(1, sizeof(*f));
-	if (!f || buf_error(&body)) {
-		buf_release(&body);
+	if (!f || !request) {
+		request_free(request);
 		free(f);
 		return -ENOMEM;
 	}
@@ -125,9 +159,7 @@ static int flight_start(struct engine *e, const struct hook *h, struct store_del
 	f->request_id = d->request_id;
 	d->event_name = d->request_id = NULL;
 	HASH_ADD(hh, e->flights, id, sizeof(f->id), f);
-	char id[64];
-	deliver_webhook_id(e, f->origin, id);
-	client_send(e->client, deliver_request(e, h, (uint64_t)f->id, id, &body));
+	client_send(e->client, request);
 	return 0;
 }
 

@@ -276,8 +276,12 @@ void deliver_conclude(struct engine *e); /* the commit succeeded */
 void deliver_undo(struct engine *e);     /* it did not: once more later */
 void deliver_forget(struct engine *e);   /* at the end: requests that did not come back */
 int64_t deliver_wake(const struct engine *e);
-struct request *deliver_request(const struct engine *e, const struct hook *h, uint64_t tag,
-	const char *webhook_id, struct buf *body);
+/* What a delivery says now. It borrows from all of these, and the id is put into webhook_id. */
+struct message deliver_message(const struct engine *e, const struct hook *h,
+	const struct store_delivery *d, const struct payload *p, char webhook_id[64]);
+/* NULL: no memory. */
+struct request *deliver_request(
+	const struct engine *e, const struct hook *h, uint64_t tag, const struct message *m);
 
 void deliver_webhook_id(const struct engine *e, int64_t origin, char out[64]);
 /* Says in the log that so many pending deliveries were given up by a user. */

@@ -5,6 +5,7 @@
  */
 #include "engine_parts.h"
 
+#include "model/format.h"
 #include "model/payload.h"
 #include "model/queue.h"
 #include "model/registry.h"
@@ -102,26 +103,52 @@ static void add_time(struct buf *out, const char *key, int64_t ms)
 	buf_addc(out, '"');
 }
 
+struct shown_headers {
+	const struct hook *hook;
+	struct buf *out;
+	unsigned count;
+};
+
+static void show_header(struct shown_headers *to, const char *name, const char *value)
+{
+	if (to->count++)
+		buf_addc(to->out, ',');
+	buf_add_json(to->out, name, strlen(name));
+	buf_addc(to->out, ':');
+	buf_add_json(to->out, value, strlen(value));
+}
+
+static void show_format_header(void *ctx, const char *name, const char *value)
+{
+	struct shown_headers *to = ctx;
+	const struct header *own = hook_header_find(to->hook, name);
+	if (!own || !own->value)
+		show_header(to, name, value);
+}
+
 /* The request as it is sent now, protected values masked. */
-static void add_request(const struct hook *h, const struct store_delivery *d, struct buf *out)
+static void add_request(const struct engine *e, const struct hook *h,
+	const struct store_delivery *d, struct buf *out)
 {
 	const struct payload p = { d->fields, d->result, d->rest };
+	char id[64];
+	const struct message m = deliver_message(e, h, d, &p, id);
+	struct shown_headers headers = { .hook = h, .out = out };
 	struct buf url = BUF(HOOK_URL_MAX + 64), value = BUF(HEADER_VALUE_MAX + 64);
 	hook_show(h, setting_find(hook_settings, hook_settings_count, "url"), &url);
 	buf_adds(out, ",\"request\":{\"method\":\"POST\"");
 	add_text(out, "url", buf_str(&url));
 	buf_adds(out, ",\"headers\":{");
+	format_headers(h->format, &m, show_format_header, &headers);
 	for (size_t i = 0; i < h->header_count; i++) {
+		if (!h->headers[i].value)
+			continue;
 		buf_reset(&value);
 		hook_header_show(&h->headers[i], &value);
-		if (i)
-			buf_addc(out, ',');
-		buf_add_json(out, h->headers[i].name, strlen(h->headers[i].name));
-		buf_addc(out, ':');
-		buf_add_json(out, buf_str(&value), value.len);
+		show_header(&headers, h->headers[i].name, buf_str(&value));
 	}
 	buf_adds(out, "},\"body\":");
-	payload_body(&p, d->event_name, h->include_result, out);
+	format_body(h->format, h->template_text, &m, out);
 	buf_addc(out, '}');
 	buf_release(&url);
 	buf_release(&value);
@@ -155,7 +182,7 @@ void file_show(void *ctx, int64_t id, struct buf *out)
 	(void)store_attempts(e->store, id, out); /* what cannot be read is not shown */
 	buf_addc(out, ']');
 	if (h)
-		add_request(h, &d, out);
+		add_request(e, h, &d, out);
 	buf_adds(out, "}\n");
 	store_delivery_release(&d);
 }

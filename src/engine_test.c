@@ -10,6 +10,7 @@
 #include "fs/fs.h"
 #include "http/client.h"
 #include "model/event.h"
+#include "model/format.h"
 #include "model/payload.h"
 #include "model/registry.h"
 #include "util/err.h"
@@ -108,7 +109,7 @@ static struct test_report *report_start(struct engine *e, int64_t hook_id)
 static int send_test(struct engine *e, const struct hook *h, struct test_event *t, uint64_t token)
 {
 	struct payload p;
-	struct buf name = BUF(128), body = BUF((size_t)4 << 20);
+	struct buf name = BUF(128);
 	char id[80], random[17];
 	if (!t->event.request_id) {
 		t->event.request_id = malloc(ID_UUID_LEN + 1);
@@ -120,14 +121,25 @@ static int send_test(struct engine *e, const struct hook *h, struct test_event *
 	if (r)
 		return r;
 	event_name_show(h->types, object_target(&t->event.object, h->types).type, t->phase, &name);
-	payload_body(&p, buf_str(&name), h->include_result, &body);
+	id_random_hex(random, 16);
+	snprintf(id, sizeof(id), "msg_test_%s", random);
+	const struct message m = { .payload = &p,
+		.event_name = buf_str(&name),
+		.include_result = h->include_result,
+		.webhook_id = id,
+		.hook = h->name,
+		.project = e->options->project,
+		.taken_ms = e->now.real_ms };
+	struct request *request = deliver_request(e, h, token | TEST_TAG, &m);
 	payload_release(&p);
+	if (!request) {
+		buf_release(&name);
+		return -ENOMEM;
+	}
 	struct test_report *report = report_start(e, h->id);
 	snprintf(report->event, sizeof(report->event), "%s", buf_str(&name));
 	buf_release(&name);
-	id_random_hex(random, 16);
-	snprintf(id, sizeof(id), "msg_test_%s", random);
-	client_send(e->client, deliver_request(e, h, token | TEST_TAG, id, &body));
+	client_send(e->client, request);
 	return 0;
 }
 

@@ -9,12 +9,7 @@
  * Errors: as in event.h.
  */
 #include "model/object.h"
-
-/* Part of a text; borrowed. */
-struct span {
-	const char *text;
-	size_t len;
-};
+#include "util/text.h"
 
 enum event_field {
 	FIELD_OBJECT,

@@ -1,13 +1,13 @@
 /*
  * The JSON form of a line.
  *
- * jansson judges the whole line and decodes its strings. Beside it walks a scanner that only knows
- * where a value ends, which is all it takes in text that jansson has found valid: it gives every
+ * jansson judges the whole line and decodes its strings. Beside it walks json_text, which gives every
  * member's place in the line, for columns, and cuts `result` and `metadata` out of it untouched.
  * jansson keeps members in the order of the text, so the two walk in step.
  */
 #include "model/event.h"
 #include "model/event_fields.h"
+#include "model/json_text.h"
 #include "util/err.h"
 #include "util/text.h"
 
@@ -58,111 +58,23 @@ int event_json_check(const char *name, const char *text, bool members, struct er
 	return 0;
 }
 
-/* ---- the scanner */
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* The length of the string that s starts with, quotes included; 0 if it does not end. */
-static size_t string_len(struct span s)
-{
-	for (size_t i = 1; i < s.len; i++) {
-		if (s.text[i] == '"')
-			return i + 1;
-		if (s.text[i] == '\\')
-			i++;
-	}
-	return 0;
-}
-
-/* Likewise of a number, true, false or null: it ends where something else begins. */
-static size_t scalar_len(struct span s)
-{
-	size_t i = 0;
-
-	while (i < s.len && !is_blank(s.text[i]) && !memchr(",]}", s.text[i], 3))
-		i++;
-	return i;
-}
-
-/* Likewise of an object or array. */
-static size_t nest_len(struct span s)
-{
-	size_t depth = 0;
-	size_t i = 0;
-
-	while (i < s.len) {
-		size_t n = 1;
-
-		switch (s.text[i]) {
-		case '"':
-			n = string_len((struct span){ s.text + i, s.len - i });
-			if (!n)
-				return 0;
-			break;
-		case '{':
-		case '[':
-			depth++;
-			break;
-		case '}':
-		case ']':
-			if (!--depth)
-				return i + 1;
-			break;
-		default:
-			break;
-		}
-		i += n;
-	}
-	return 0;
-}
-
-static size_t value_len(struct span s)
-{
-	switch (s.text[0]) {
-	case '"':
-		return string_len(s);
-	case '{':
-	case '[':
-		return nest_len(s);
-	default:
-		return scalar_len(s);
-	}
-}
-
-/* Takes the next string or value off the valid text, and what separates it from the one before. */
-static struct span take_next(struct span *rest)
-{
-	struct span found;
-	size_t i = 0;
-
-	while (i < rest->len &&
-		(is_blank(rest->text[i]) || rest->text[i] == ',' || rest->text[i] == ':'))
-		i++;
-	found = (struct span){ rest->text + i, rest->len - i };
-	found.len = value_len(found);
-	rest->text = found.text + found.len;
-	rest->len -= i + found.len;
-	return found;
-}
+/* ---- a line without its newline */
 
 bool event_json_complete(const char *text, size_t len)
 {
 	struct span s = { text, len };
 	size_t end;
 
-	while (s.len && is_blank(*s.text)) {
+	while (s.len && json_text_is_blank(*s.text)) {
 		s.text++;
 		s.len--;
 	}
 	if (!s.len || *s.text != '{')
 		return false;
-	end = nest_len(s);
+	end = json_text_len(s);
 	if (!end)
 		return false;
-	while (end < s.len && is_blank(s.text[end]))
+	while (end < s.len && json_text_is_blank(s.text[end]))
 		end++;
 	return end == s.len;
 }
@@ -230,8 +142,8 @@ int event_json_read(struct fields *f, struct err *err)
 	rest.len -= (size_t)(rest.text - f->line.text);
 	for (void *i = json_object_iter(root); i && !rc; i = json_object_iter_next(root, i)) {
 		struct span key = { json_object_iter_key(i), json_object_iter_key_len(i) };
-		struct span raw_key = take_next(&rest);
-		struct span raw = take_next(&rest);
+		struct span raw_key = json_text_next(&rest);
+		struct span raw = json_text_next(&rest);
 
 		rc = read_member(f, key, raw_key, json_object_iter_value(i), raw, err);
 	}

@@ -12,6 +12,7 @@
  *
  * Errors: as in setting.h; -EPERM where a protected value would be laid open.
  */
+#include "model/format.h"
 #include "model/object.h"
 #include "model/sign.h"
 #include "util/setting.h"
@@ -86,6 +87,8 @@ struct hook {
 	enum sign_style signature;
 	/* PEM, good for pem_check each; NULL: none of its own. */
 	char *tls_ca, *tls_cert, *tls_key;
+	enum format format;
+	char *template_text; /* good for template_fill; NULL: none */
 
 	struct header *headers;
 	size_t header_count;
@@ -112,7 +115,7 @@ void hook_missing(const struct hook *h, struct buf *out);
 
 /*
  * Store checks what a single row cannot: that a mask is not taken for a value, that the events fit
- * the object's type and the secret the signature; a default that is put back, too, so that removing
+ * the object's type, the secret the signature and a template the format; a default that is put back, too, so that removing
  * a value can be refused. Show masks what is protected.
  */
 int hook_store(

@@ -142,8 +142,8 @@ bool hook_quotable(const struct hook *h, const char *file, const char *text, siz
 {
 	const struct setting *s = hook_setting(file);
 
-	/* A block of lines may be a key in the wrong place. */
-	return !hook_protected(h, file) && !(s && s->whole) &&
+	/* What is written beside the key may be the key, in the wrong place. */
+	return !hook_protected(h, file) && !(s && setting_in(s, "tls")) &&
 		!(!strcmp(file, FILE_URL) && memmem(text, len, "//", 2));
 }
 

@@ -8,6 +8,7 @@
  *                      hook_settings_delivery.c  retry and rate
  *                      hook_settings_secret.c    secret and signature
  *                      hook_settings_tls.c       certificates
+ *                      hook_settings_format.c    format and template
  *     hook_header.c    headers
  *     hook_file.c      modes and owners of the files; what chmod protects
  *     hook_json.c      hook → JSON
@@ -97,6 +98,10 @@ row_show_fn signature_show;
 row_reset_fn signature_reset;
 
 row_store_fn ca_judge, cert_judge, key_judge;
+
+row_store_fn format_store, template_judge;
+row_show_fn format_show;
+row_reset_fn format_reset;
 
 /* Appends the names of the events, one a line: in full, or short forms as they were written. */
 void events_add(const struct hook *h, bool keep_short, struct buf *out);

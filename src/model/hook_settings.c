@@ -7,6 +7,7 @@
  */
 #include "model/hook_internal.h"
 #include "model/pem.h"
+#include "model/template.h"
 
 const struct setting hook_settings[] = {
 	{
@@ -256,6 +257,35 @@ const struct setting hook_settings[] = {
 		.lines = true,
 		.whole = pem_whole,
 		.parse = key_judge,
+	},
+	{
+		.name = "format",
+		.type = SETTING_CUSTOM,
+		.def = "ubiops",
+		.grammar = "ubiops | slack | discord | teams | cloudevents | cloudevents-binary",
+		.example = "slack",
+		.summary = "The shape in which the receiver takes what happened.",
+		.mode = 0644,
+		.parse = format_store,
+		.show = format_show,
+		.reset = format_reset,
+	},
+	{
+		.name = "template",
+		.type = SETTING_TEXT,
+		.offset = offsetof(struct hook, template_text),
+		.max = TEMPLATE_MAX,
+		.def = "",
+		.grammar = "JSON with {{FIELD}}, ...",
+		.example =
+			"{\"topic\": \"runs\", \"message\": \"{{text}}\", \"details\": {{metadata}}}",
+		.summary =
+			"A body of the hook's own: JSON whose places are filled in, as text within "
+			"quotes and as JSON elsewhere.",
+		.mode = 0644,
+		.lines = true,
+		.whole = template_whole,
+		.parse = template_judge,
 	},
 };
 const size_t hook_settings_count = sizeof(hook_settings) / sizeof(hook_settings[0]);

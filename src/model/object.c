@@ -15,11 +15,6 @@
 
 static_assert(TYPES_MAX * PHASE_COUNT <= 64, "an event_set holds a bit for each type and phase");
 
-struct span {
-	const char *text;
-	size_t len;
-};
-
 static bool span_is(struct span s, const char *word)
 {
 	return strlen(word) == s.len && !memcmp(s.text, word, s.len);

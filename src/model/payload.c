@@ -1,12 +1,14 @@
 #include "model/payload.h"
 
 #include "model/event.h"
+#include "model/json_text.h"
 #include "util/buf.h"
 #include "util/id.h"
 
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,4 +159,75 @@ void payload_body(
 	}
 	buf_adds(out, p->rest);
 	buf_addc(out, '}');
+}
+
+/* ---- the parts taken apart */
+
+static struct span take_value(struct span *rest)
+{
+	struct span value = json_text_next(rest);
+
+	return value.len == 4 && !memcmp(value.text, "null", 4) ? (struct span){ 0 } : value;
+}
+
+/* The fields are those of add_fields, in its order: the first key is the type's. */
+static void view_fields(const char *fields, struct payload_view *out)
+{
+	struct span *const order[] = { &out->object_id, &out->object_name, &out->version_id,
+		&out->version_name, &out->request_id, &out->status };
+	struct span rest = { fields, strlen(fields) };
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		struct span key = json_text_next(&rest);
+
+		if (i == 0 && key.len > strlen("\"_id\""))
+			out->type = (struct span){ key.text + 1, key.len - strlen("\"_id\"") };
+		*order[i] = take_value(&rest);
+	}
+}
+
+static void view_rest(const char *text, struct payload_view *out)
+{
+	const struct {
+		const char *key;
+		struct span *value;
+	} fields[] = {
+		{ "\"error_message\"", &out->error_message },
+		{ "\"metadata\"", &out->metadata },
+		{ "\"time\"", &out->time },
+		{ "\"text\"", &out->text },
+	};
+	struct span rest = { text, strlen(text) };
+	struct span key;
+
+	while ((key = json_text_next(&rest)).len) {
+		struct span value = take_value(&rest);
+
+		for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+			if (key.len == strlen(fields[i].key) &&
+				!memcmp(key.text, fields[i].key, key.len))
+				*fields[i].value = value;
+	}
+}
+
+void payload_view(const struct payload *p, bool include_result, struct payload_view *out)
+{
+	*out = (struct payload_view){ 0 };
+	view_fields(p->fields, out);
+	view_rest(p->rest, out);
+	if (include_result && p->result)
+		out->result = (struct span){ p->result, strlen(p->result) };
+}
+
+void payload_text(struct span json, struct buf *out)
+{
+	json_t *text;
+
+	if (!json.len)
+		return;
+	text = json_loadb(json.text, json.len, JSON_DECODE_ANY, NULL);
+	if (!text)
+		abort(); /* no memory: the text is one that payload_render wrote */
+	buf_add(out, json_string_value(text), json_string_length(text));
+	json_decref(text);
 }

@@ -15,6 +15,12 @@
 struct buf;
 struct err;
 
+/* Part of a text; borrowed. */
+struct span {
+	const char *text;
+	size_t len;
+};
+
 int text_parse_uint(const char *text, size_t len, struct err *err, uint64_t *out);
 /* 0/1/true/false/yes/no/on/off, any case */
 int text_parse_bool(const char *text, size_t len, struct err *err, bool *out);

@@ -7,8 +7,10 @@
  * doc-tables.sh puts the tables into their files and checks that they are still what is printed here.
  */
 #include "fs/tree.h"
+#include "model/format.h"
 #include "model/hook.h"
 #include "model/object.h"
+#include "model/template.h"
 #include "model/verdict.h"
 #include "options.h"
 #include "util/buf.h"
@@ -176,6 +178,30 @@ static void hook_mdoc(struct buf *out)
 	files_mdoc(files_hook, files_hook_count, out);
 }
 
+/* ---- formats, and the fields of templates */
+
+static void formats_mdoc(struct buf *out)
+{
+	buf_adds(out, ".Bl -tag -width Ds\n");
+	for (enum format f = 0; f < FORMAT_COUNT; f++) {
+		buf_addf(out, ".It Cm %s\n", format_name(f));
+		mdoc_line(out, format_summary(f));
+	}
+	buf_adds(out, ".El\n");
+}
+
+static void fields_mdoc(struct buf *out)
+{
+	buf_adds(out, ".Bl -tag -width error_message -compact\n");
+	for (size_t i = 0; i < template_fields_count; i++) {
+		buf_addf(out, ".It Cm %s\n", template_fields[i].name);
+		mdoc_line(out, template_fields[i].summary);
+		if (template_fields[i].json)
+			buf_adds(out, "JSON, and once in a template.\n");
+	}
+	buf_adds(out, ".El\n");
+}
+
 /* ---- request statuses */
 
 static void statuses_mdoc(struct buf *out)
@@ -308,6 +334,8 @@ static const struct table {
 	{ "mdoc", "root", root_mdoc },
 	{ "mdoc", "hook", hook_mdoc },
 	{ "mdoc", "settings", settings_mdoc },
+	{ "mdoc", "formats", formats_mdoc },
+	{ "mdoc", "fields", fields_mdoc },
 	{ "mdoc", "statuses", statuses_mdoc },
 	{ "mdoc", "verdicts", verdicts_mdoc },
 	{ "mdoc", "schedule", schedule_mdoc },

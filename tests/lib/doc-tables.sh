@@ -20,6 +20,8 @@ docs/webhookfs.8 options
 docs/webhookfs.5 root
 docs/webhookfs.5 hook
 docs/webhookfs.5 settings
+docs/webhookfs.5 formats
+docs/webhookfs.5 fields
 docs/webhookfs.5 statuses
 docs/webhookfs.5 verdicts
 docs/webhookfs.5 schedule

@@ -122,7 +122,8 @@ static void header_make(struct hook *h, const char *name, bool protected, const 
 
 /* ---- writing */
 
-#define NO_TLS "  \"tls\": {\n    \"ca\": \"\",\n    \"cert\": \"\",\n    \"key\": \"\"\n  }"
+#define NO_TLS  "  \"tls\": {\n    \"ca\": \"\",\n    \"cert\": \"\",\n    \"key\": \"\"\n  },\n"
+#define NO_REST NO_TLS "  \"format\": \"ubiops\",\n  \"template\": \"\""
 
 static void an_empty_hook(void **state)
 {
@@ -145,7 +146,7 @@ static void an_empty_hook(void **state)
 				       "  \"rate\": \"\",\n"
 				       "  \"ordered\": false,\n"
 				       "  \"secret\": \"\",\n"
-				       "  \"signature\": \"standard\",\n" NO_TLS "\n}\n";
+				       "  \"signature\": \"standard\",\n" NO_REST "\n}\n";
 	struct hook *h = hook_new("h", &types);
 
 	(void)state;
@@ -222,7 +223,7 @@ static struct hook *full(void)
 	"  \"max_inflight\": 4,\n"      \
 	"  \"rate\": \"10/s\",\n"       \
 	"  \"ordered\": true,\n"
-#define FULL_SIGNATURE "  \"signature\": \"github\",\n" NO_TLS
+#define FULL_SIGNATURE "  \"signature\": \"github\",\n" NO_REST
 
 static void a_full_hook(void **state)
 {
