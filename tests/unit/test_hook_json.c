@@ -121,7 +121,6 @@ static void header_make(struct hook *h, const char *name, bool protected, const 
 }
 
 /* ---- writing */
-
 #define NO_TLS  "  \"tls\": {\n    \"ca\": \"\",\n    \"cert\": \"\",\n    \"key\": \"\"\n  },\n"
 #define NO_REST NO_TLS "  \"format\": \"ubiops\",\n  \"template\": \"\""
 
