@@ -148,10 +148,14 @@ PREFIX ?= /usr/local
 install: $B/webhookfs
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 755 $B/webhookfs $(DESTDIR)$(PREFIX)/bin/webhookfs
+	install -m 755 contrib/webhookfs-run/webhookfs-run $(DESTDIR)$(PREFIX)/bin/webhookfs-run
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 docs/webhookfs-run.1 $(DESTDIR)$(PREFIX)/share/man/man1/webhookfs-run.1
 	install -m 644 docs/webhookfs.8 $(DESTDIR)$(PREFIX)/share/man/man8/webhookfs.8
 	install -m 644 docs/webhookfs.5 $(DESTDIR)$(PREFIX)/share/man/man5/webhookfs.5
 
 uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/webhookfs-run $(DESTDIR)$(PREFIX)/share/man/man1/webhookfs-run.1
 	rm -f $(DESTDIR)$(PREFIX)/bin/webhookfs $(DESTDIR)$(PREFIX)/share/man/man8/webhookfs.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/webhookfs.5
 
