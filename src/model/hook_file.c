@@ -141,7 +141,11 @@ mode_t hook_config_mode(const struct hook *h, mode_t most)
 bool hook_quotable(const struct hook *h, const char *file, const char *text, size_t len)
 {
 	const struct setting *s = hook_setting(file);
+	const struct hook_file *f = hook_file_find(h, file);
 
+	/* Nor may everybody who reads errors read this. */
+	if (mode_is_set(f) && mode_protects(f->mode))
+		return false;
 	/* What is written beside the key may be the key, in the wrong place. */
 	return !hook_protected(h, file) && !(s && setting_in(s, "tls")) &&
 		!(!strcmp(file, FILE_URL) && memmem(text, len, "//", 2));

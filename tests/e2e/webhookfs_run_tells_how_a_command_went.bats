@@ -36,8 +36,9 @@ end() {
   tail -n 1 "$HERE/told" | jq -r "$1"
 }
 
+# forget: what was to come has come, and does not count.
 forget() {
-  : >"$SINK_DIR/requests.jsonl"
+  settled 30 && : >"$SINK_DIR/requests.jsonl"
 }
 
 # A shell in the background would ignore SIGINT, and then so would what it runs.

@@ -274,6 +274,18 @@ static void template_and_format_exclude_each_other(void **state)
 	hook_free(h);
 }
 
+static void a_refused_text_is_quoted_unless_the_file_hides_it(void **state)
+{
+	struct hook *h = hook_new("h", &types);
+
+	(void)state;
+	assert_true(hook_quotable(h, "template", "[{{x}}]", 7));
+	assert_false(hook_quotable(h, "tls/ca", "x", 1));
+	assert_int_equal(hook_chmod(h, "template", 0600, false, NULL), 0);
+	assert_false(hook_quotable(h, "template", "[{{x}}]", 7));
+	hook_free(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +299,7 @@ int main(void)
 		cmocka_unit_test(the_largest_body_fits),
 		cmocka_unit_test(a_template_is_whole_when_all_is_closed),
 		cmocka_unit_test(template_and_format_exclude_each_other),
+		cmocka_unit_test(a_refused_text_is_quoted_unless_the_file_hides_it),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
