@@ -37,6 +37,14 @@ struct hook_state *hook_state_of(const struct engine *e, int64_t id)
 	return s;
 }
 
+/* Of a hook that is there. */
+static struct hook_state *state_known(const struct engine *e, int64_t id)
+{
+	struct hook_state *s = hook_state_of(e, id);
+	assert(s);
+	return s;
+}
+
 static struct hook_state *state_add(struct engine *e, int64_t id)
 {
 	struct hook_state *s = calloc(1, sizeof(*s));
@@ -67,7 +75,7 @@ void hook_states_free(struct engine *e)
 
 static void index_match(struct engine *e, const struct hook *h)
 {
-	if (hook_state_of(e, h->id)->live) {
+	if (state_known(e, h->id)->live) {
 		struct target t = object_target(&h->object, h->types);
 		if (match_set(e->match, h->id, &t, &h->events))
 			abort();
@@ -78,7 +86,7 @@ static void index_match(struct engine *e, const struct hook *h)
 
 static void index_hook(struct engine *e, const struct hook *h)
 {
-	struct hook_state *s = hook_state_of(e, h->id);
+	struct hook_state *s = state_known(e, h->id);
 	bool complete = hook_complete(h);
 	bool live = complete && (h->enabled == HOOK_ON || h->enabled == HOOK_PAUSED);
 	/* While a file is being replaced the hook neither begins nor stops to take events. */
@@ -141,7 +149,7 @@ static bool is_saved(const struct engine *e, const struct hook *h, const struct 
 	struct buf was = BUF_SECRET(HOOK_JSON_MAX), is = BUF_SECRET(HOOK_JSON_MAX);
 	hook_json(h, HOOK_JSON_STORED, &was);
 	hook_json(changed, HOOK_JSON_STORED, &is);
-	bool same = !hook_state_of(e, h->id)->doubtful && !buf_error(&was) && !buf_error(&is) &&
+	bool same = !state_known(e, h->id)->doubtful && !buf_error(&was) && !buf_error(&is) &&
 		was.len == is.len && !memcmp(was.data, is.data, is.len);
 	buf_release(&was);
 	buf_release(&is);
@@ -169,13 +177,13 @@ void hook_exchange(struct engine *e, struct hook *h)
 {
 	registry_replace(e->registry, h);
 	index_hook(e, h);
-	changed_hook(e, hook_state_of(e, h->id));
+	changed_hook(e, state_known(e, h->id));
 	tell_mount(e, h->id);
 }
 
 void hook_leave(struct engine *e, int64_t id)
 {
-	struct hook_state *s = hook_state_of(e, id);
+	struct hook_state *s = state_known(e, id);
 	match_unset(e->match, id);
 	queue_hook_remove(e->queue, id);
 	e->pending -= (int64_t)s->pending;
@@ -207,7 +215,7 @@ int hook_change(void *ctx, int64_t id, hook_change_fn *change, void *arg, struct
 	int r = change(clone, arg, err);
 	if (!r && !is_saved(e, h, clone)) {
 		r = save(e, clone, err);
-		hook_state_of(e, id)->doubtful = r != 0;
+		state_known(e, id)->doubtful = r != 0;
 	}
 	if (r) {
 		hook_free(clone);

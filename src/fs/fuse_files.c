@@ -173,7 +173,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 struct handle *handle_of(const struct fuse_file_info *fi)
 {
-	return fi ? (struct handle *)(uintptr_t)fi->fh : NULL;
+	return (struct handle *)(uintptr_t)fi->fh;
 }
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
@@ -314,7 +314,7 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	(void)datasync;
-	if (handle_of(fi) && handle_of(fi)->nature == FILE_EVENTS)
+	if (handle_of(fi)->nature == FILE_EVENTS)
 		fuse_reply_err(req, 0);
 	else
 		flush(req, ino, fi);

@@ -93,7 +93,7 @@ void op_setattr(
 	if (to_set & FUSE_SET_ATTR_SIZE && n.scratch)
 		r = scratch_truncate(
 			fs->tree->scratches, n.scratch, (uint64_t)st->st_size, now_of(fs), &err);
-	else if (to_set & FUSE_SET_ATTR_SIZE && handle_of(fi))
+	else if (to_set & FUSE_SET_ATTR_SIZE && fi)
 		r = handle_truncate(handle_of(fi), fs->tree, (uint64_t)st->st_size, &err);
 	if (!r && to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		r = set_attributes(req, &n, st, to_set, &err);

@@ -33,11 +33,12 @@ static void *wiping_malloc(size_t size)
 
 static void wiping_free(void *block)
 {
-	char *head = (char *)block - BLOCK_HEAD;
+	char *head;
 	size_t size;
 
 	if (!block)
 		return;
+	head = (char *)block - BLOCK_HEAD;
 	memcpy(&size, head, sizeof(size));
 	explicit_bzero(block, size);
 	free(head);

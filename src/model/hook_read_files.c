@@ -45,7 +45,7 @@ static int take_header(struct reader *r, const json_t *item)
 		rc = read_string(r, read_member(item, "value"), "headers: value", &value);
 	if (rc == 0 && !key)
 		rc = read_type_error(r, "headers: key", "a header's name");
-	if (rc < 0)
+	if (rc)
 		return rc;
 	rc = header_name_check(key, strlen(key), &inner);
 	if (rc < 0)

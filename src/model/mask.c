@@ -32,8 +32,9 @@ static void add_one(struct mask *m, const char *text, size_t len)
 	grown = reallocarray(m->values, m->count + 1, sizeof(*grown));
 	if (!copy || !grown)
 		abort();
-	grown[m->count++] = (struct mask_value){ copy, len };
 	m->values = grown;
+	m->values[m->count].text = copy;
+	m->values[m->count++].len = len;
 }
 
 static void add_parts(struct mask *m, const char *text, size_t len, const char *between)

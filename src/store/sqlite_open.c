@@ -369,12 +369,13 @@ int store_open(const char *dir, bool full_sync, struct err *err, struct store **
 	};
 	int error;
 
-	if (s && path && f.wal && f.journal)
-		error = file_prepare(&f, err);
-	else
+	if (!s || !path || !f.wal || !f.journal) {
 		error = err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory to open %s/queue.db", dir);
-	if (!error)
-		error = file_open(s, &f, full_sync, err);
+	} else {
+		error = file_prepare(&f, err);
+		if (!error)
+			error = file_open(s, &f, full_sync, err);
+	}
 	if (!error)
 		*out = s;
 	else
