@@ -17,8 +17,8 @@
 # For a test: $HERE its directory, $MNT the mount point, $STATE the state directory, $LOG what the
 # daemon says, $DAEMON its process; $SINK_DIR the receiver's directory, $SINK_URL its address.
 #
-# Waiting has a limit and no fixed length: see eventually. PATIENCE=5 makes all limits five times as long,
-# for a program under valgrind or ThreadSanitizer; TRACE=1 tells which lines of which functions failed.
+# Waiting has a limit and no fixed length: see eventually. All limits are three times as long as they
+# stand there, for busy machines, or PATIENCE=N times, for a program under valgrind; TRACE=1 tells which lines of which functions failed.
 #
 # shellcheck disable=SC2034,SC2119,SC2120 # the e2e files use and pass what is not used here
 
@@ -56,6 +56,8 @@ prepare() {
   # A daemon in the background has no stderr any more: its sanitizers write here.
   export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$HERE/sanitizer"
   export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$HERE/sanitizer:print_stacktrace=1"
+  export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$HERE/sanitizer"
+  export VALGRIND_OPTS="${VALGRIND_OPTS:+$VALGRIND_OPTS }--log-file=$HERE/sanitizer.%p"
   mkdir "$MNT"
   [ -c /dev/fuse ] || fail 'no /dev/fuse: these tests need it'
   [ -x "$WEBHOOKFS" ] || fail "no program $WEBHOOKFS"
@@ -65,7 +67,7 @@ prepare() {
 
 # eventually SECONDS COMMAND…: tries until it succeeds.
 eventually() {
-  local end=$((SECONDS + $1 * ${PATIENCE:-1} + 1))
+  local end=$((SECONDS + $1 * ${PATIENCE:-3} + 1))
   shift
   until "$@"; do
     ((SECONDS < end)) || fail "in vain: $*" || return
@@ -258,7 +260,7 @@ trouble() {
   local file bad=0
   for file in "$LOG" "$HERE"/sanitizer.*; do
     [ -e "$file" ] || continue
-    if grep -E -q 'Sanitizer|runtime error:|[Aa]ssertion|stack smashing|free\(\)|corrupt' "$file"; then
+    if grep -E -q 'Sanitizer|runtime error:|[Aa]ssertion|stack smashing|free\(\)|corrupt|ERROR SUMMARY: [1-9]' "$file"; then
       echo "trouble in ${file##*/}:"
       cat "$file"
       bad=1
