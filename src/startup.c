@@ -113,7 +113,7 @@ int startup_state_dir(const char *path, const char *mountpoint, struct err *err,
 	char *real = r ? NULL : realpath(path, NULL);
 	if (!r && !real)
 		r = -errno;
-	if (r || stat(real, &st)) {
+	if (!real || stat(real, &st)) {
 		r = r ? r : -errno;
 		free(real);
 		return err_set(err, -r, ERR_NO_COLUMN, "cannot make the state directory %s: %s",

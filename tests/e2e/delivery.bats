@@ -99,7 +99,7 @@ log_lines() {
 }
 
 # A receiver for each, since failures of one path slow down the others of its server; and one wait for
-# them all, since the first retry comes after some five seconds.
+# them all, since the retry comes late enough to pause them before it.
 @test 'whatever fails is tried again, with the same webhook-id, and succeeds' {
   local failures=('close' 'drip 200' 'garbage' 'hang' 'redirect http://127.0.0.1:1/' 'reset' 'status 404'
     'status 408' 'status 500')
@@ -110,8 +110,14 @@ log_lines() {
     answer / times 1 "${failures[i]}"
     hook / "h$i"
     echo 1 >"$MNT/hooks/h$i/timeout"
+    echo 15s >"$MNT/hooks/h$i/retry"
   done
   echo 'deployment/m completed request_id=r' >"$MNT/events"
+  # Paused, they stay as the first attempt leaves them.
+  for i in $(seq 0 $last); do
+    SINK_DIR=$HERE/sink-$i eventually 10 has_requests 1
+    echo paused >"$MNT/hooks/h$i/enabled"
+  done
   for i in $(seq 0 $last); do
     eventually 10 has_last_error "h$i"
     [ "$(value "$MNT/hooks/h$i/status" failed)" = 0 ]
@@ -122,6 +128,9 @@ log_lines() {
   [ "$(last_error h3)" = 'no response in time' ]
   [ "$(last_error h4)" = 'HTTP status 302' ]
   [ "$(last_error h8)" = 'HTTP status 500' ]
+  for i in $(seq 0 $last); do
+    echo 1 >"$MNT/hooks/h$i/enabled"
+  done
   settled 40
   # The same id and body twice, and nothing else.
   for i in $(seq 0 $last); do
