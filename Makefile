@@ -187,7 +187,7 @@ uninstall:
 DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev libjansson-dev \
 	libsqlite3-dev libssl-dev uuid-dev uthash-dev
 DEPS_RUN := fuse3 ca-certificates
-DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-rt-14-dev libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
+DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-rt-dev libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
 	nginx-light mandoc shellcheck sqlite3 python3 perl rsync inotify-tools acl \
 	busybox dash ed git mksh moreutils nano patch socat vim zsh
 

@@ -7,6 +7,7 @@
 #include "model/match.h"
 #include "model/queue.h"
 #include "model/registry.h"
+#include "startup.h"
 #include "store/journal.h"
 #include "store/store.h"
 #include "util/err.h"
@@ -38,6 +39,7 @@
 #define EXPIRE_AFTER_MS    (60 * 1000)
 #define EXPIRE_IDLE_MS     (3600 * 1000) /* at most */
 #define UNMOUNT_MS         1000
+#define UPGRADE_WORDS      64 /* some seconds */
 
 /* ---- one commit */
 
@@ -291,6 +293,30 @@ int engine_run(struct engine *e)
 
 /* ---- the parts together */
 
+/* An older database is brought up to date: said once, and now and then when it takes long. */
+static void on_upgrade(void *ctx, const struct store_upgrade *u)
+{
+	unsigned *words = ctx;
+	if (!*words)
+		log_info("queue.db is brought from format %u to %u; older versions will refuse it",
+			u->from, u->to);
+	else if (*words % UPGRADE_WORDS == 0)
+		log_info("queue.db is brought to format %u: step %u of %u", u->to, u->step,
+			u->steps);
+	++*words;
+	startup_working();
+}
+
+static int open_store(struct engine *e, struct err *err)
+{
+	unsigned words = 0;
+	const struct store_watcher watcher = { .upgrading = on_upgrade, .ctx = &words };
+	int r = store_open(e->options->state_dir, e->options->full_sync, &watcher, err, &e->store);
+	if (!r && words)
+		log_info("queue.db is up to date");
+	return r;
+}
+
 static int open_parts(struct engine *e, struct err *err)
 {
 	const struct options *o = e->options;
@@ -308,7 +334,7 @@ static int open_parts(struct engine *e, struct err *err)
 	if (r)
 		return err_set(err, -r, ERR_NO_COLUMN, "cannot wait for events: %s", strerror(-r));
 	e->now = loop_now(e->loop);
-	r = store_open(o->state_dir, o->full_sync, err, &e->store);
+	r = open_store(e, err);
 	if (r)
 		return r;
 	clock_continue(e);

@@ -311,6 +311,11 @@ void startup_ready(int ready)
 	close(ready);
 }
 
+void startup_working(void)
+{
+	notify("EXTEND_TIMEOUT_USEC=60000000");
+}
+
 void startup_stopping(void)
 {
 	notify("STOPPING=1");

@@ -39,5 +39,7 @@ int startup_outside(const char *what, const char *path, const char *mountpoint, 
 
 /* The mount is usable: lets the parent go, detaches from the terminal, tells systemd (Type=notify). */
 void startup_ready(int ready);
+/* A start that takes long says this at least once a minute, or systemd gives it up. */
+void startup_working(void);
 /* Tells systemd that stopping has begun. */
 void startup_stopping(void);

@@ -5,6 +5,7 @@
  *
  * sqlite.c        statements, the transaction, errors, counters
  * sqlite_open.c   the database file: looked at, made, opened, closed
+ * sqlite_schema.c its tables, and how those of older versions become them
  * sqlite_hooks.c  hooks
  * sqlite_work.c   events, deliveries, idempotency keys, housekeeping
  * sqlite_kept.c   attempts, lists, and the end of what is kept
@@ -19,6 +20,14 @@
 #include "store/store.h"
 
 #include <sqlite3.h>
+
+#define APPLICATION_ID 0x77686673 /* "whfs" */
+#define SCHEMA_VERSION 2
+
+/* Both return SQLite's codes. */
+int schema_make(sqlite3 *db); /* in an empty file */
+/* Takes an older version through its migrations; the transaction is left open. */
+int schema_upgrade(sqlite3 *db, unsigned version, const struct store_watcher *watcher);
 
 /* The first two are the lanes of pending deliveries, the next two are kept:
  *

@@ -13,7 +13,6 @@
  */
 #include "store/sqlite.h"
 #include "util/err.h"
-#include "util/id.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,61 +22,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define APPLICATION_ID 0x77686673 /* "whfs" */
-#define SCHEMA_VERSION 2
 #define HEADER_LEN     100
 #define HEADER_VERSION 60 /* offsets of big-endian numbers of 4 bytes */
 #define HEADER_ID      68
-#define TAG_CHARS      12
-
-/* Each ends in the id, as every index of a table with one does: delivery_list is in the order of ids.
- * The lane has the pending and the last one the kept deliveries only, and their queries repeat the
- * condition. It is not `state < 2`, which SQLite would rather search by than by the one state that
- * is asked for. */
-#define DELIVERY_INDEXES                                                  \
-	"CREATE INDEX delivery_lane ON delivery (hook_id, state, due_ms)" \
-	" WHERE state NOT IN (2, 3);"                                     \
-	"CREATE INDEX delivery_list ON delivery (hook_id, state);"        \
-	"CREATE INDEX delivery_finished ON delivery (state, finished_ms)" \
-	" WHERE state IN (2, 3);"
-
-/* auto_vacuum is the first to write: it must come before the first table, and before a BEGIN that
- * writes, yet inside the transaction. The small columns of event come first: they are read without
- * the pages that a long result overflows to, and so are those of delivery without its list. */
-static const char schema[] =
-	"BEGIN;"
-	"PRAGMA auto_vacuum = INCREMENTAL;"
-	"CREATE TABLE meta (tag TEXT NOT NULL, next_hook INTEGER NOT NULL,"
-	" next_event INTEGER NOT NULL, next_delivery INTEGER NOT NULL,"
-	" backlog_bytes INTEGER NOT NULL, kept_bytes INTEGER NOT NULL DEFAULT 0);"
-	"CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE hook (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, renamed_from TEXT,"
-	" pending INTEGER NOT NULL DEFAULT 0, delivered INTEGER NOT NULL DEFAULT 0,"
-	" failed INTEGER NOT NULL DEFAULT 0, last_success_ms INTEGER NOT NULL DEFAULT 0,"
-	" last_failure_ms INTEGER NOT NULL DEFAULT 0, last_error TEXT NOT NULL DEFAULT '');"
-	"CREATE TABLE event (id INTEGER PRIMARY KEY, refs INTEGER NOT NULL,"
-	" pending INTEGER NOT NULL, bytes INTEGER NOT NULL, accepted_ms INTEGER NOT NULL,"
-	" uid INTEGER NOT NULL, request_id TEXT, fields TEXT NOT NULL, result TEXT,"
-	" rest TEXT NOT NULL);"
-	"CREATE TABLE delivery (id INTEGER PRIMARY KEY, event_id INTEGER NOT NULL,"
-	" hook_id INTEGER NOT NULL, state INTEGER NOT NULL, due_ms INTEGER NOT NULL,"
-	" attempts INTEGER NOT NULL DEFAULT 0, event_name TEXT NOT NULL, error TEXT,"
-	" finished_ms INTEGER NOT NULL DEFAULT 0, origin INTEGER, list BLOB);" DELIVERY_INDEXES
-	"CREATE TABLE seen (key TEXT PRIMARY KEY, accepted_ms INTEGER NOT NULL) WITHOUT ROWID;"
-	"CREATE INDEX seen_time ON seen (accepted_ms);";
-
-/* Version 1 had no delivered ones, and of failed ones no time: they are as old as their events. */
-static const char upgrade[] =
-	"BEGIN IMMEDIATE;"
-	"ALTER TABLE meta ADD COLUMN kept_bytes INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE delivery ADD COLUMN finished_ms INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE delivery ADD COLUMN origin INTEGER;"
-	"ALTER TABLE delivery ADD COLUMN list BLOB;"
-	"UPDATE meta SET kept_bytes ="
-	" (SELECT ifnull(sum(bytes), 0) FROM event WHERE refs > pending);"
-	"UPDATE delivery SET finished_ms = ifnull("
-	"(SELECT accepted_ms FROM event WHERE event.id = event_id), 0) WHERE state = 2;"
-	"DROP INDEX delivery_lane;" DELIVERY_INDEXES "PRAGMA user_version = 2;";
 
 /* The file is ours alone (EXCLUSIVE, which also spares the shared memory of WAL). The log is copied
  * into the file every 4,000 pages, 16 MiB: with fewer it costs more, with more a turn now and then
@@ -126,6 +73,21 @@ static int file_error(const struct store *s, const struct file *f, int code, str
 		return err_set(err, system ? system : EIO, ERR_NO_COLUMN, "cannot open %s: %s",
 			f->path, system ? strerror(system) : reason);
 	}
+}
+
+/* What stopped an upgrade is told as what stops an opening, with what has become of the file. */
+static int upgrade_error(
+	const struct store *s, const struct file *f, int code, int64_t version, struct err *err)
+{
+	struct err why = { 0 };
+	int error = file_error(s, f, code, &why);
+
+	if (error == -EINVAL)
+		return err_set(err, EINVAL, ERR_NO_COLUMN, "%s", why.sentence);
+	return err_set(err, -error, ERR_NO_COLUMN,
+		"%s; it stays in format %lld, and is brought to format %d by the next start with "
+		"as much free space as it has bytes",
+		why.sentence, (long long)version, SCHEMA_VERSION);
 }
 
 static bool file_holds_bytes(const char *path)
@@ -215,26 +177,6 @@ static int header_check(const struct store *s, const struct file *f, struct err 
 		f, header_number(header, HEADER_ID), header_number(header, HEADER_VERSION), err);
 }
 
-/* All of it in one transaction. */
-static int schema_make(struct store *s)
-{
-	char tag[TAG_CHARS + 1];
-	char *identity;
-	int code;
-
-	id_random_hex(tag, TAG_CHARS);
-	identity = sqlite3_mprintf("INSERT INTO meta VALUES (%Q, 1, 1, 1, 0, 0);"
-				   "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-		tag, APPLICATION_ID, SCHEMA_VERSION);
-	if (!identity)
-		return SQLITE_NOMEM;
-	code = sqlite3_exec(s->db, schema, NULL, NULL, NULL);
-	if (code == SQLITE_OK)
-		code = sqlite3_exec(s->db, identity, NULL, NULL, NULL);
-	sqlite3_free(identity);
-	return code;
-}
-
 /* The ids never go back below what is there, whatever the row of totals says. */
 static int totals_load(struct store *s)
 {
@@ -296,10 +238,10 @@ static int settings_make(struct store *s, bool full_sync)
 
 /* Brings the schema up to date and uses all of it for the first time. An older file is changed only
  * if all that goes well. */
-static int store_load(struct store *s, int64_t version)
+static int store_load(struct store *s, int64_t version, const struct store_watcher *watcher)
 {
 	bool old = version < SCHEMA_VERSION;
-	int code = old ? sqlite3_exec(s->db, upgrade, NULL, NULL, NULL) : SQLITE_OK;
+	int code = old ? schema_upgrade(s->db, (unsigned)version, watcher) : SQLITE_OK;
 
 	if (code == SQLITE_OK)
 		code = statements_prepare(s);
@@ -313,7 +255,8 @@ static int store_load(struct store *s, int64_t version)
 }
 
 /* Looks, makes what is missing, loads. On failure the file is as it was. */
-static int file_open(struct store *s, struct file *f, bool full_sync, struct err *err)
+static int file_open(struct store *s, struct file *f, bool full_sync,
+	const struct store_watcher *watcher, struct err *err)
 {
 	int64_t pages, id, version;
 	int code = sqlite3_open_v2(f->path, &s->db,
@@ -338,7 +281,7 @@ static int file_open(struct store *s, struct file *f, bool full_sync, struct err
 	/* Until all is found well, closing leaves a log that was there where it is. */
 	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, f->had_wal, NULL);
 	if (code == SQLITE_OK && f->new)
-		code = schema_make(s);
+		code = schema_make(s->db);
 	if (code == SQLITE_OK)
 		code = settings_make(s, full_sync);
 	if (code == SQLITE_OK)
@@ -351,14 +294,19 @@ static int file_open(struct store *s, struct file *f, bool full_sync, struct err
 	error = identity_check(f, (uint32_t)id, version, err);
 	if (error)
 		return error;
-	code = store_load(s, version);
+	if (version < 1)
+		return file_error(s, f, SQLITE_CORRUPT, err);
+	code = store_load(s, version, watcher);
+	if (code != SQLITE_OK && version < SCHEMA_VERSION)
+		return upgrade_error(s, f, code, version, err);
 	if (code != SQLITE_OK)
 		return file_error(s, f, code, err);
 	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	return 0;
 }
 
-int store_open(const char *dir, bool full_sync, struct err *err, struct store **out)
+int store_open(const char *dir, bool full_sync, const struct store_watcher *watcher,
+	struct err *err, struct store **out)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	char *path = sqlite3_mprintf("%s/queue.db", dir);
@@ -374,7 +322,7 @@ int store_open(const char *dir, bool full_sync, struct err *err, struct store **
 	} else {
 		error = file_prepare(&f, err);
 		if (!error)
-			error = file_open(s, &f, full_sync, err);
+			error = file_open(s, &f, full_sync, watcher, err);
 	}
 	if (!error)
 		*out = s;

@@ -28,10 +28,23 @@ struct buf;
 struct err;
 struct store;
 
-/* Opens or makes the database in directory `dir` (mode 0600). -EINVAL with a sentence that says what to do:
- * broken, foreign or newer database (left untouched). -EBUSY: another process has it open; a child
- * of fork() is one too, so open behind the last fork. Every error comes with a sentence. */
-int store_open(const char *dir, bool full_sync, struct err *err, struct store **out);
+/* A database of an older version is brought to this one's in a single transaction. Who waits for it is
+ * told before each step, and several times a second within one. */
+struct store_upgrade {
+	unsigned from, to;    /* versions of the format */
+	unsigned step, steps; /* from 1 */
+};
+struct store_watcher {
+	void (*upgrading)(void *ctx, const struct store_upgrade *u);
+	void *ctx;
+};
+
+/* Opens or makes the database in directory `dir` (mode 0600); watcher may be NULL. -EINVAL with a
+ * sentence that says what to do: broken, foreign or newer database. -EBUSY: another process has it
+ * open; a child of fork() is one too, so open behind the last fork. Every error comes with a sentence,
+ * and leaves what was there as it was. */
+int store_open(const char *dir, bool full_sync, const struct store_watcher *watcher,
+	struct err *err, struct store **out);
 void store_close(struct store *s);         /* uncommitted changes are dropped */
 int store_commit(struct store *s);         /* 0 at once if nothing changed */
 bool store_changed(const struct store *s); /* store_commit has something to do or to report */

@@ -50,7 +50,7 @@ static inline void reopen(void)
 
 	store_close(s);
 	s = NULL;
-	assert_int_equal(store_open(dir, true, &err, &s), 0);
+	assert_int_equal(store_open(dir, true, NULL, &err, &s), 0);
 	assert_non_null(s);
 }
 

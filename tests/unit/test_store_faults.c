@@ -232,7 +232,7 @@ static void open_in_the_end(const struct fault *fault)
 
 		armed = fault;
 		let_through = n;
-		error = store_open(dir, true, &err, &s);
+		error = store_open(dir, true, NULL, &err, &s);
 		armed = NULL;
 		if (!error)
 			return;

@@ -49,7 +49,7 @@ static void it_is_a_database_of_ours_that_syncs_its_log(void **state)
 	assert_int_equal(number("PRAGMA auto_vacuum"), 2);
 	assert_int_equal(number("PRAGMA synchronous"), 2);
 	store_close(s);
-	assert_int_equal(store_open(dir, false, NULL, &s), 0);
+	assert_int_equal(store_open(dir, false, NULL, NULL, &s), 0);
 	assert_int_equal(number("PRAGMA synchronous"), 1);
 }
 
@@ -237,7 +237,7 @@ static void what_is_not_ours_is_refused_and_left_as_it_was(void **state)
 
 		rows[i].make();
 		dir_show(before, sizeof(before));
-		assert_int_equal(store_open(dir, true, &err, &none), -EINVAL);
+		assert_int_equal(store_open(dir, true, NULL, &err, &none), -EINVAL);
 		dir_show(after, sizeof(after));
 		assert_null(none);
 		assert_int_equal(err.code, EINVAL);
@@ -317,7 +317,7 @@ static void a_directory_that_is_not_there_is_named(void **state)
 	struct store *none = NULL;
 
 	(void)state;
-	assert_int_equal(store_open("nowhere", true, &err, &none), -ENOENT);
+	assert_int_equal(store_open("nowhere", true, NULL, &err, &none), -ENOENT);
 	assert_non_null(strstr(err.sentence, "nowhere/queue.db"));
 	assert_null(none);
 }
@@ -353,7 +353,7 @@ static void end(pid_t pid, int from)
 
 static void hold(int out)
 {
-	if (store_open(".", true, NULL, &s) < 0 || write(out, "", 1) != 1)
+	if (store_open(".", true, NULL, NULL, &s) < 0 || write(out, "", 1) != 1)
 		return;
 	for (;;)
 		(void)pause();
@@ -369,7 +369,7 @@ static void a_database_in_use_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(read(from, &c, 1), 1);
-	assert_int_equal(store_open(dir, true, &err, &none), -EBUSY);
+	assert_int_equal(store_open(dir, true, NULL, &err, &none), -EBUSY);
 	assert_non_null(strstr(err.sentence, "in use by another process"));
 	assert_null(none);
 	assert_int_equal(kill(pid, SIGKILL), 0);
@@ -420,7 +420,7 @@ static void add_for_ever(int out)
 {
 	int64_t event, id[3];
 
-	if (store_open(".", true, NULL, &s) < 0)
+	if (store_open(".", true, NULL, NULL, &s) < 0)
 		return;
 	for (;;) {
 		for (int i = 0; i < 3; i++)
