@@ -41,7 +41,7 @@ FUZZER := $(findstring fuzzer,$(SAN))
 FUZZ := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
 UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all check unit e2e lint analyze valgrind fuzz fuzzers fuzz-merge statefuzz format docs-tables docs-tools deps demo install uninstall clean help
+.PHONY: all check unit e2e faults lint analyze valgrind fuzz fuzzers fuzz-merge statefuzz format docs-tables docs-tools deps demo install uninstall clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -73,6 +73,11 @@ $B/clockstep.so: tests/lib/clockstep.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
 
+# Makes calls of a daemon under test fail.
+$B/faults.so: tests/fault/faults.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
+
 # Prints the tables of the manual from the source's tables.
 $B/doc-tables: tests/lib/doc-tables.c $(LIB)
 	@mkdir -p $(@D)
@@ -94,7 +99,7 @@ $B/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
 
 # ---- tests: every runner speaks TAP, tests/check adds them up
 
-TEST_PROGRAMS := $B/webhookfs $B/sink $B/clockstep.so $B/doc-tables $B/week $(UNIT) $(FUZZ)
+TEST_PROGRAMS := $B/webhookfs $B/sink $B/clockstep.so $B/faults.so $B/doc-tables $B/week $(UNIT) $(FUZZ)
 
 check: $(TEST_PROGRAMS)
 	@CC='$(CC)' CFLAGS='$(CFLAGS)' SAN='$(SAN)' BUILD='$(abspath $B)' FUZZ='$(FUZZ)' tests/check $(UNIT)
@@ -102,7 +107,7 @@ check: $(TEST_PROGRAMS)
 unit: $(UNIT)
 	@tests/run unit $(UNIT)
 
-e2e: $B/webhookfs $B/sink $B/clockstep.so
+e2e: $B/webhookfs $B/sink $B/clockstep.so $B/faults.so
 	@BUILD='$(abspath $B)' tests/run e2e $(wildcard tests/e2e/*.bats)
 
 # Whoever analyses, and what he says of the source is an error. What is left out for a reason is named in
@@ -127,6 +132,10 @@ valgrind: $(TEST_PROGRAMS)
 	@UNDER=tests/lib/memcheck tests/run valgrind $(UNIT)
 	@PATIENCE=20 BUILD='$(abspath $B)' WEBHOOKFS='$(abspath tests/lib/memcheck)' \
 		MEMCHECK_OF='$(abspath $B/webhookfs)' tests/run valgrind $(VALGRIND_E2E:%=tests/e2e/%.bats)
+# Every call that can fail, one after another, under a whole scenario: half an hour. `make check` has
+# a few of them.
+faults: $B/webhookfs $B/sink $B/faults.so
+	@BUILD='$(abspath $B)' tests/fault/walk.py
 
 lint:
 	@CC='$(CC)' tests/run lint tests/lint tests/format
@@ -196,7 +205,7 @@ deps:
 
 # `make deps check` in one go, and with -j: nothing is built before its packages are there.
 ifneq (,$(filter deps,$(MAKECMDGOALS)))
-$(OBJ) $(UNIT) $B/sink $B/clockstep.so $B/doc-tables $B/week: | deps
+$(OBJ) $(UNIT) $B/sink $B/clockstep.so $B/faults.so $B/doc-tables $B/week: | deps
 endif
 
 clean:
@@ -213,6 +222,7 @@ help:
 	@echo 'make fuzz       looks for inputs that break a parser, T=60 seconds for each; statefuzz for operations'
 	@echo 'make analyze    clang-tidy, gcc -fanalyzer and cppcheck over the source'
 	@echo 'make valgrind   unit tests and the daemon under memcheck'
+	@echo 'make faults     fails every call that can fail, one after another: half an hour'
 	@echo 'make format     lays out the source by .clang-format'
 	@echo 'make clean      removes build/'
 	@echo 'SAN=address,undefined  CC=clang  WERROR=1  CFLAGS=...'

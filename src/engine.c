@@ -72,6 +72,16 @@ static void arrivals_announce(struct engine *e)
 	e->arrival_count = 0;
 }
 
+int save_failed(int error, struct err *err)
+{
+	return err_set(err, -error, ERR_NO_COLUMN, "cannot save in queue.db: %s", strerror(-error));
+}
+
+int file_errno(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT ? ENOSPC : EIO;
+}
+
 void engine_undone(struct engine *e, int error)
 {
 	/* What was refused stays refused, the rest of the turn did not happen. */
@@ -86,8 +96,10 @@ void engine_undone(struct engine *e, int error)
 	e->expiring = false;
 	log_undo(e);
 	changed_mount(e);
+	struct err err = { 0 };
+	(void)save_failed(error, &err);
 	if (e->fs)
-		fs_answer(e->fs, error);
+		fs_answer(e->fs, &err);
 	if (!e->commit_failing)
 		log_error("cannot save: %s; writers are told, nothing acknowledged is lost",
 			strerror(-error));
@@ -117,7 +129,7 @@ int engine_commit(struct engine *e)
 	deliver_conclude(e);
 	pipes_committed(e, true);
 	if (e->fs)
-		fs_answer(e->fs, 0);
+		fs_answer(e->fs, NULL);
 	return 0;
 }
 

@@ -77,7 +77,7 @@ int attributes_keep(void *ctx, const struct attributes *a, struct err *err)
 		return err_set(err, ESHUTDOWN, ERR_NO_COLUMN, "webhookfs is stopping");
 	int r = save(e->options->state_dir, a);
 	if (r)
-		return err_set(err, r == -ENOSPC || r == -EDQUOT ? ENOSPC : EIO, ERR_NO_COLUMN,
+		return err_set(err, file_errno(r), ERR_NO_COLUMN,
 			"cannot save " NAME " in the state directory: %s", strerror(-r));
 	e->attributes = *a;
 	return 0;

@@ -161,6 +161,19 @@ static enum confdir_answer refused_by_store(struct engine *e, int r)
 	return CONFDIR_LATER;
 }
 
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+/* It is no fault of the file's. */
+static enum confdir_answer unread(struct engine *e, int r)
+{
+	e->config_shortage = r;
+	e->config_due_ms = e->now.due_ms + CONFIG_PAUSE_MS;
+	return CONFDIR_LATER;
+}
+
 static enum confdir_answer take_removal(struct engine *e, const char *name)
 {
 	const struct hook *h = registry_by_name(e->registry, name);
@@ -212,12 +225,16 @@ static enum confdir_answer on_found(void *ctx, const struct confdir_file *f)
 		return CONFDIR_LATER; /* the store has just failed */
 	if (f->error == ENOENT)
 		return take_removal(e, f->name);
+	if (is_shortage(f->error))
+		return unread(e, -f->error);
 	int r = hook_name_check(f->name, strlen(f->name), &err);
 	if (!r && f->error)
 		r = err_set(
 			&err, f->error, ERR_NO_COLUMN, "cannot be read: %s", strerror(f->error));
 	if (!r)
 		r = hook_from_json(f->name, &e->options->types, NULL, f->text, f->len, &err, &h);
+	if (is_shortage(-r))
+		return unread(e, r);
 	if (!r)
 		return take_hook(e, h, f->mtime_ms);
 	tell(e, f->name,
@@ -255,7 +272,7 @@ static void adoption_conclude(struct engine *e, const struct adoption *a)
 static int conclude(struct engine *e)
 {
 	struct adoption *a, *next;
-	int r = e->config_due_ms ? e->config_error : engine_commit(e);
+	int r = e->config_error ? e->config_error : engine_commit(e);
 	LL_FOREACH_SAFE(e->adoptions, a, next)
 	{
 		LL_DELETE(e->adoptions, a);
@@ -279,6 +296,7 @@ static void find(struct engine *e, unsigned limit)
 	if (e->config_due_ms && e->now.due_ms < e->config_due_ms)
 		return;
 	e->config_due_ms = 0;
+	e->config_error = e->config_shortage = 0;
 	/* What was accepted in this turn is not undone by what happens here. */
 	if (engine_commit(e))
 		return;
@@ -378,6 +396,8 @@ static int load_all(struct engine *e, struct err *err)
 	while (!r && confdir_due(e->confdir) == 0) {
 		confdir_find(e->confdir, e->now.due_ms, FILES_A_COMMIT, on_found, e);
 		r = conclude(e);
+		if (!r)
+			r = e->config_shortage;
 	}
 	return r;
 }

@@ -31,30 +31,38 @@ struct hits {
 	struct hit *list;
 	size_t count, cap;
 	unsigned deliveries;
+	bool no_memory;
 };
 
 static void hit_add(void *ctx, int64_t hook_id, unsigned phases)
 {
 	struct hits *h = ctx;
 	if (h->count == h->cap) {
-		h->cap = h->cap ? h->cap * 2 : 16;
-		h->list = reallocarray(h->list, h->cap, sizeof(*h->list));
-		if (!h->list)
-			abort();
+		size_t cap = h->cap ? h->cap * 2 : 16;
+		struct hit *list = reallocarray(h->list, cap, sizeof(*list));
+		if (!list) {
+			h->no_memory = true;
+			return;
+		}
+		h->list = list;
+		h->cap = cap;
 	}
 	h->list[h->count++] = (struct hit){ hook_id, phases };
 	h->deliveries += (unsigned)__builtin_popcount(phases);
 }
 
-static void arrival_add(struct engine *e, int64_t hook_id, int64_t id)
+static int arrival_add(struct engine *e, int64_t hook_id, int64_t id)
 {
 	if (e->arrival_count == e->arrival_cap) {
-		e->arrival_cap = e->arrival_cap ? e->arrival_cap * 2 : 256;
-		e->arrivals = reallocarray(e->arrivals, e->arrival_cap, sizeof(*e->arrivals));
-		if (!e->arrivals)
-			abort();
+		size_t cap = e->arrival_cap ? e->arrival_cap * 2 : 256;
+		struct arrival *arrivals = reallocarray(e->arrivals, cap, sizeof(*arrivals));
+		if (!arrivals)
+			return -ENOMEM;
+		e->arrivals = arrivals;
+		e->arrival_cap = cap;
 	}
 	e->arrivals[e->arrival_count++] = (struct arrival){ hook_id, id, e->now.due_ms };
+	return 0;
 }
 
 static int store_deliveries(
@@ -72,19 +80,23 @@ static int store_deliveries(
 			r = store_delivery_add(e->store, event_id, hits->list[i].hook_id,
 				buf_str(&name), e->now.due_ms, &id);
 			if (!r)
-				arrival_add(e, hits->list[i].hook_id, id);
+				r = arrival_add(e, hits->list[i].hook_id, id);
 		}
 	}
 	buf_release(&name);
 	return r;
 }
 
-/* The event has hooks: renders and stores it once, and a delivery for each hook and event name. */
+/* Renders and stores the event once if it has hooks, and a delivery for each hook and event name. */
 static int store_hits(
 	struct engine *e, struct event *ev, const struct hits *hits, unsigned type, uint32_t uid)
 {
 	struct payload p;
 	int64_t event_id;
+	if (hits->no_memory)
+		return -ENOMEM;
+	if (!hits->deliveries)
+		return 0;
 	if (ev->id) {
 		int seen = store_event_seen(
 			e->store, ev->id, e->now.real_ms - (int64_t)e->options->retention_ms);
@@ -127,6 +139,12 @@ int line_check(struct engine *e, const char *line, size_t len, struct err *err)
 	return r;
 }
 
+static int unsaved(struct engine *e, int r, struct err *err)
+{
+	engine_undone(e, r);
+	return save_failed(r, err);
+}
+
 int line_take(
 	struct engine *e, const char *line, size_t len, uint32_t uid, bool *bad, struct err *err)
 {
@@ -137,17 +155,17 @@ int line_take(
 	if (!text_trim(&start, len))
 		return 0; /* an empty line says nothing */
 	int r = event_parse(&ev, &e->options->types, line, len, err);
-	if (r)
+	*bad = r != 0 && r != -ENOMEM;
+	if (*bad)
 		return r;
-	*bad = false;
+	if (r)
+		return unsaved(e, r, err);
 	holds_check(e);
 	struct target t = object_target(&ev.object, &e->options->types);
 	match_find(e->match, &t, ev.phases, hit_add, &hits);
-	if (hits.deliveries)
-		r = store_hits(e, &ev, &hits, t.type, uid);
+	r = store_hits(e, &ev, &hits, t.type, uid);
 	if (r) {
-		engine_undone(e, r);
-		(void)err_set(err, -r, ERR_NO_COLUMN, "cannot save: %s", strerror(-r));
+		(void)unsaved(e, r, err);
 	} else {
 		e->counters.accepted++;
 		changed_mount(e);
@@ -218,23 +236,26 @@ ssize_t events_take(void *ctx, struct framing *f, const char *data, size_t len, 
 		r = line_take(e, line, line_len, who.uid, &bad, &err);
 		if (r && !bad) {
 			framing_drop(f);
-			return r; /* the lines before it are undone with it */
+			taken = 0; /* the lines before it are undone with it */
 		}
 		if (r)
 			return events_refused(e, who, line, line_len, taken, &err);
 		taken = pos;
 	}
-	if (r) {
+	if (r == -ENOMEM) {
+		(void)err_set(&err, ENOMEM, ERR_NO_COLUMN, "no memory for the line");
+	} else if (r) {
 		framing_skip(f);
 		(void)line_too_long(&err);
-		return events_refused(e, who, data + taken, len - taken, taken, &err);
 	}
+	if (r)
+		return events_refused(e, who, data + taken, len - taken, taken, &err);
 	line = framing_rest(f, &line_len);
 	if (!event_json_complete(line, line_len))
 		return (ssize_t)len;
 	r = line_take(e, line, line_len, who.uid, &bad, &err);
-	if (r && bad)
-		r = (int)events_refused(e, who, line, line_len, taken, &err);
+	if (r)
+		r = (int)events_refused(e, who, line, line_len, bad ? taken : 0, &err);
 	framing_drop(f);
 	return r ? r : (ssize_t)len;
 }

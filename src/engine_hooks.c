@@ -137,7 +137,7 @@ static int save(struct engine *e, const struct hook *h, struct err *err)
 	if (r == -EBUSY || r == -EEXIST)
 		return overtaken(err, h->name, r == -EBUSY ? "removed" : "made");
 	if (r)
-		return err_set(err, r == -ENOSPC || r == -EDQUOT ? ENOSPC : EIO, ERR_NO_COLUMN,
+		return err_set(err, file_errno(r), ERR_NO_COLUMN,
 			"cannot save hooks/%s.json in the state directory: %s", h->name,
 			strerror(-r));
 	return 0;
@@ -250,11 +250,6 @@ static int check_new_name(struct engine *e, const char *name, struct err *err)
 	return 0;
 }
 
-static int store_failed(struct err *err, int r)
-{
-	return err_set(err, -r, ERR_NO_COLUMN, "cannot save in queue.db: %s", strerror(-r));
-}
-
 int hook_make(void *ctx, const char *name, mode_t mode, struct who who, struct err *err)
 {
 	struct engine *e = ctx;
@@ -264,7 +259,7 @@ int hook_make(void *ctx, const char *name, mode_t mode, struct who who, struct e
 		return r;
 	r = engine_settle(e, store_hook_add(e->store, name, &id));
 	if (r)
-		return store_failed(err, r);
+		return save_failed(r, err);
 	struct hook *h = hook_new(name, &e->options->types);
 	h->id = id;
 	if (who.uid != e->tree.uid)
@@ -298,7 +293,7 @@ int hook_remove(void *ctx, int64_t id, struct err *err)
 	/* What was accepted in this turn counts as well. */
 	int r = engine_commit(e);
 	if (r)
-		return store_failed(err, r);
+		return save_failed(r, err);
 	if (s->pending && hook_complete(h))
 		return err_set(err, EBUSY, ERR_NO_COLUMN,
 			"%llu deliveries of %s are pending; rm -r drops them",
@@ -311,13 +306,13 @@ int hook_remove(void *ctx, int64_t id, struct err *err)
 	if (aside)
 		config_aside(e, h->name);
 	if (r)
-		return err_set(err, EIO, ERR_NO_COLUMN, "cannot remove hooks/%s.json: %s", h->name,
-			strerror(-r));
+		return err_set(err, file_errno(r), ERR_NO_COLUMN, "cannot remove hooks/%s.json: %s",
+			h->name, strerror(-r));
 	uint64_t dropped = 0;
 	r = engine_settle(e, store_hook_remove(e->store, id, &dropped));
 	if (r) {
 		(void)save(e, h, NULL); /* it is a hook as before, or the next start finds none */
-		return store_failed(err, r);
+		return save_failed(r, err);
 	}
 	if (dropped)
 		deliver_dropped(e, h->name, dropped);
@@ -344,7 +339,7 @@ int hook_rename(void *ctx, int64_t id, const char *name, struct err *err)
 	r = engine_settle(e, store_hook_rename(e->store, id, name));
 	if (r) {
 		hook_free(clone);
-		return store_failed(err, r);
+		return save_failed(r, err);
 	}
 	r = confdir_rename(e->confdir, h->name, name);
 	if (r) {
@@ -355,8 +350,8 @@ int hook_rename(void *ctx, int64_t id, const char *name, struct err *err)
 			return overtaken(err, h->name, "removed");
 		if (r == -EEXIST)
 			return overtaken(err, name, "made");
-		return err_set(err, EIO, ERR_NO_COLUMN, "cannot rename hooks/%s.json: %s", h->name,
-			strerror(-r));
+		return err_set(err, file_errno(r), ERR_NO_COLUMN, "cannot rename hooks/%s.json: %s",
+			h->name, strerror(-r));
 	}
 	(void)store_hook_renamed(e->store, id); /* or the next start says it */
 	clone->mtime_ms = e->now.real_ms;

@@ -148,7 +148,7 @@ struct pipe_intake {
 	size_t carried;       /* of bytes: a begun line that has left the pipe */
 	size_t peeked;        /* of bytes: behind that, in the pipe as well */
 	size_t taken;         /* of bytes: lines in the open transaction */
-	bool stopped;         /* before the end of bytes: the backlog is full */
+	bool stopped;         /* before the end of bytes: no room for more */
 	int64_t retry_due_ms; /* after a failure; 0: none */
 };
 
@@ -172,7 +172,8 @@ struct engine {
 	struct hook_state *states;  /* uthash by id */
 	struct hook_row *rows;      /* uthash by name: hooks of the store without a good file */
 	struct adoption *adoptions; /* in the open transaction */
-	int config_error;           /* taking files failed with that, */
+	int config_error;           /* taking files failed with that, and the turn is undone; */
+	int config_shortage;        /* or reading one did, for want of memory or descriptors; */
 	int64_t config_due_ms;      /* and is tried again then; 0: it did not */
 	int64_t pending;            /* of all of them */
 	struct counters counters;
@@ -218,6 +219,10 @@ struct engine {
 int engine_commit(struct engine *e);
 /* The store refused a change and has undone the turn: tells the writers, forgets the arrivals. */
 void engine_undone(struct engine *e, int error);
+/* What whoever wanted it saved is told; returns `error`. */
+int save_failed(int error, struct err *err);
+/* The errno for somebody whose change a file of the state directory did not take. */
+int file_errno(int error);
 /* Commits a change that the store took with `r`, or has the turn undone if the store failed (what is
  * taken or not there is no failure). */
 int engine_settle(struct engine *e, int r);
@@ -240,7 +245,8 @@ ssize_t events_take(void *ctx, struct framing *f, const char *data, size_t len, 
 int events_end(void *ctx, struct framing *f, struct who who);
 /*
  * Takes one line. 0: it is in the open transaction (or concerns no hook). -EINVAL, -E2BIG and the like, and
- * *bad: the line is bad and err says why. Anything else: the store failed and the turn is undone.
+ * *bad: the line is bad and err says why. Anything else: the store or memory failed and the turn is
+ * undone.
  */
 int line_take(
 	struct engine *e, const char *line, size_t len, uint32_t uid, bool *bad, struct err *err);

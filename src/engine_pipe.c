@@ -77,10 +77,12 @@ void pipes_resume(struct engine *e)
 
 /* ---- bytes, as long as they are not committed */
 
-/* Appends what is in the pipe, which stays there; false: it is empty, or has been looked at. */
+/* Appends what is in the pipe, which stays there; false: it is empty, or has been looked at, or there
+ * is no memory for it now. */
 static bool pipe_peek(struct pipe_intake *p)
 {
 	const int *peek = p->engine->peek;
+	size_t before = p->bytes.len;
 	if (p->peeked)
 		return false;
 	ssize_t n = tee(p->fd, peek[1], PIPE_READ, SPLICE_F_NONBLOCK);
@@ -90,6 +92,11 @@ static bool pipe_peek(struct pipe_intake *p)
 			abort(); /* tee has just said that it is there */
 		buf_add(&p->bytes, chunk, (size_t)got);
 		left -= got;
+	}
+	if (buf_error(&p->bytes)) {
+		buf_undo(&p->bytes, before);
+		pipe_pause(p);
+		return false;
 	}
 	p->peeked = n > 0 ? (size_t)n : 0;
 	p->skipped = p->skipping;
@@ -150,13 +157,12 @@ void pipes_committed(struct engine *e, bool ok)
 
 /* ---- lines */
 
-/* Nobody hears an error from a pipe, so the line itself is kept. */
-static void pipe_rejected(
+/* Nobody hears an error from a pipe, so the line itself is kept; false: it cannot be now. */
+static bool pipe_rejected(
 	struct pipe_intake *p, const char *line, size_t len, const struct err *err)
 {
 	struct engine *e = p->engine;
 	struct buf out = BUF(8 * (size_t)EVENT_LINE_MAX);
-	engine_refused(e, p->name, WHO_UNKNOWN, line, len, err);
 	buf_adds(&out, "{\"time\":\"");
 	text_add_time(&out, e->now.real_ms);
 	buf_adds(&out, "\",\"source\":");
@@ -173,8 +179,11 @@ static void pipe_rejected(
 		buf_addc(&out, '"');
 	}
 	buf_addc(&out, '}');
-	journal_add(e->rejected, out.data, out.len);
+	bool kept = !buf_error(&out) && !journal_add(e->rejected, out.data, out.len);
 	buf_release(&out);
+	if (kept)
+		engine_refused(e, p->name, WHO_UNKNOWN, line, len, err);
+	return kept;
 }
 
 /* The line that begins there, of *len bytes without its newline; false: it has not ended yet. */
@@ -189,30 +198,40 @@ static bool pipe_next(const struct pipe_intake *p, bool all, size_t *len, bool *
 		event_json_complete(line, left);
 }
 
-/* Takes the lines of p->bytes; `all`: the last one needs no newline. False: the store or the backlog
- * does not allow more now. */
-static bool pipe_lines(struct pipe_intake *p, bool all)
+/* Takes the line that begins there. False: the store, the backlog or memory does not allow it now. */
+static bool pipe_line(struct pipe_intake *p, size_t len, bool ended)
 {
 	struct engine *e = p->engine;
-	size_t len;
-	bool bad, ended;
-	while (p->taken < p->bytes.len && pipe_next(p, all, &len, &ended)) {
-		const char *line = p->bytes.data + p->taken;
-		struct err err = { 0 };
-		int r;
-		/* A line beyond the limit is kept piece by piece, and no piece of it is taken. */
-		if (p->skipping || len > EVENT_LINE_MAX) {
+	const char *line = p->bytes.data + p->taken;
+	struct err err = { 0 };
+	bool bad;
+	/* A line beyond the limit is kept piece by piece, and no piece of it is taken. */
+	if (p->skipping || len > EVENT_LINE_MAX) {
+		(void)line_too_long(&err);
+		p->stopped = !pipe_rejected(p, line, len, &err);
+		if (!p->stopped)
 			p->skipping = !ended;
-			(void)line_too_long(&err);
-			pipe_rejected(p, line, len, &err);
-		} else if (backlog_full(e, len, &err)) {
-			p->stopped = true;
+		return !p->stopped;
+	}
+	if (backlog_full(e, len, &err)) {
+		p->stopped = true;
+		return false;
+	}
+	int r = line_take(e, line, len, UID_UNKNOWN, &bad, &err);
+	if (r && !bad)
+		return false; /* all is undone, p->bytes cut */
+	p->stopped = r && !pipe_rejected(p, line, len, &err);
+	return !p->stopped;
+}
+
+/* Takes the lines of p->bytes; `all`: the last one needs no newline. False: no more now. */
+static bool pipe_lines(struct pipe_intake *p, bool all)
+{
+	size_t len;
+	bool ended;
+	while (p->taken < p->bytes.len && pipe_next(p, all, &len, &ended)) {
+		if (!pipe_line(p, len, ended))
 			return false;
-		} else if ((r = line_take(e, line, len, UID_UNKNOWN, &bad, &err)) && !bad) {
-			return false; /* all is undone, p->bytes cut */
-		} else if (r) {
-			pipe_rejected(p, line, len, &err);
-		}
 		p->taken += len + (ended ? 1 : 0);
 	}
 	return true;
@@ -348,7 +367,8 @@ static void pipe_reject_rest(struct pipe_intake *p)
 		while (p->bytes.len) {
 			const char *end = memchr(p->bytes.data, '\n', p->bytes.len);
 			size_t len = end ? (size_t)(end - p->bytes.data) : p->bytes.len;
-			pipe_rejected(p, p->bytes.data, len, &err);
+			if (!pipe_rejected(p, p->bytes.data, len, &err))
+				log_error("%s: a line is lost: no memory to keep it", p->name);
 			buf_consume(&p->bytes, end ? len + 1 : len);
 		}
 		pipe_consume(p, p->peeked);
@@ -383,7 +403,8 @@ static void pipe_hand_back(struct pipe_intake *p)
 	struct err err = { 0 };
 	(void)err_set(&err, ESHUTDOWN, ERR_NO_COLUMN,
 		"webhookfs stopped before the line ended; its end is still in the pipe");
-	pipe_rejected(p, p->bytes.data, p->bytes.len, &err);
+	if (!pipe_rejected(p, p->bytes.data, p->bytes.len, &err))
+		log_error("%s: the beginning of a line is lost: no memory to keep it", p->name);
 }
 
 static void pipe_close(struct pipe_intake *p)

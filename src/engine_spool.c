@@ -136,8 +136,11 @@ static int check_line(void *ctx, const char *line, size_t len)
 {
 	struct walk *w = ctx;
 	struct err err = { 0 };
+	int r = line_check(w->d->e, line, len, &err);
+	if (r == -ENOMEM)
+		return r;
 	w->d->checking.line++;
-	if (line_check(w->d->e, line, len, &err))
+	if (r)
 		refuse_line(w, line, len, &err);
 	return 0;
 }
@@ -186,6 +189,11 @@ static enum checked check(struct dropped *d, struct spool_file *f, size_t *budge
 	struct walk w = { .d = d, .f = f, .offset = c->offset, .budget = *budget };
 	int r = walk(&w, check_line, &w);
 	c->offset = w.offset;
+	if (r == -ENOMEM) {
+		*budget = 0;
+		d->due_ms = d->e->now.due_ms + SPOOL_PAUSE_MS;
+		return CHECKED_PART;
+	}
 	if (r) {
 		check_ended(&w, r);
 	} else if (!w.ended) {

@@ -5,7 +5,7 @@
  */
 #include "engine.h"
 #include "fs/fs.h"
-#include "model/hook.h"
+#include "model/json.h"
 #include "options.h"
 #include "startup.h"
 #include "util/buf.h"
@@ -102,7 +102,7 @@ int main(int argc, char **argv)
 	if (fd > STDERR_FILENO)
 		close(fd);
 	log_init(LOG_LEVEL_INFO);
-	hook_json_init();
+	json_init();
 	int r = options_parse(&o, argc, argv, &err), status = 0;
 	if (r) {
 		status = 2;

@@ -26,8 +26,9 @@ int fs_receive(struct fs *fs, unsigned limit);
 /* Removes what has run out of what the mount keeps for tools: some seconds late, it does no harm. */
 void fs_expire(struct fs *fs);
 bool fs_keeps(const struct fs *fs); /* there is such a thing */
-/* Answers all writers that were held for a commit: with success, or all with this negative errno. */
-void fs_answer(struct fs *fs, int error);
+/* Answers all writers that were held for a commit: with success (NULL), or with what went wrong, which
+ * is then told in `errors` as well. */
+void fs_answer(struct fs *fs, const struct err *failed);
 void fs_test_done(struct fs *fs, uint64_t token, int error);
 /* The files that show this may show something else now: wakes who polls them. Behind the commit. */
 void fs_changed(struct fs *fs, enum topic topic, int64_t id);

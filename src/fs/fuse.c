@@ -296,7 +296,7 @@ bool fs_keeps(const struct fs *fs)
 	return fs->keeps;
 }
 
-void fs_answer(struct fs *fs, int error)
+void fs_answer(struct fs *fs, const struct err *failed)
 {
 	/* The list is newest first; writers are answered in the order they came. */
 	struct held *order = NULL;
@@ -310,9 +310,12 @@ void fs_answer(struct fs *fs, int error)
 		struct held *h = order;
 		order = h->next;
 		/* What was begun behind the lines that are undone is no line of its own. */
-		if (error)
+		if (failed) {
 			framing_drop(&h->handle->framing);
-		held_answer(h, error);
+			tell_errors(
+				fs->tree, h->handle->ino, NULL, h->handle->who, NULL, 0, failed);
+		}
+		held_answer(h, failed ? -failed->code : 0);
 	}
 }
 
@@ -353,7 +356,9 @@ void fs_unmount(struct fs *fs)
 {
 	if (!fs)
 		return;
-	fs_answer(fs, -ESHUTDOWN);
+	fs_answer(fs,
+		&(const struct err){ .code = ESHUTDOWN,
+			.sentence = "webhookfs has ended before it could be saved" });
 	while (fs->for_test)
 		fs_test_done(fs, fs->for_test->token, -ESHUTDOWN);
 	while (fs->handles)

@@ -270,8 +270,7 @@ static int settle(
 {
 	int r = buf_error(&f->bytes);
 	if (r) {
-		buf_cut(&f->bytes, before);
-		f->bytes.error = 0;
+		buf_undo(&f->bytes, before);
 		return err_set(err, -r, ERR_NO_COLUMN, "no memory");
 	}
 	s->bytes += f->bytes.len - before; /* wraps around where it became shorter, rightly */

@@ -7,13 +7,13 @@
  */
 #include "model/event.h"
 #include "model/event_fields.h"
+#include "model/json.h"
 #include "model/json_text.h"
 #include "util/err.h"
 #include "util/text.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 
 /*
@@ -28,12 +28,9 @@ static int load(struct span s, size_t flags, const char *what, const char *advic
 	char quote[TEXT_QUOTE_SIZE];
 	json_error_t e;
 	size_t column;
-
-	*out = json_loadb(s.text, s.len, FLAGS | flags, &e);
-	if (*out)
-		return 0;
-	if (json_error_code(&e) == json_error_out_of_memory)
-		return -ENOMEM;
+	int rc = json_read(s.text, s.len, FLAGS | flags, &e, out);
+	if (rc != -EINVAL)
+		return rc;
 	/* jansson stands behind the byte that it could not take, if it was not the end. */
 	column = (size_t)e.position;
 	if (column && json_error_code(&e) != json_error_premature_end_of_input)

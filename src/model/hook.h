@@ -189,12 +189,6 @@ mode_t hook_config_mode(const struct hook *h, mode_t most);
  */
 int hook_chmod(struct hook *h, const char *file, mode_t mode, bool young, struct err *err);
 
-/*
- * Makes jansson clear all memory that it frees, since values of protected files pass through it.
- * Call it once, before anything else uses jansson.
- */
-void hook_json_init(void);
-
 enum hook_json {
 	HOOK_JSON_SHOWN,  /* config.json: protected values null, "protected": true */
 	HOOK_JSON_STORED, /* STATE_DIR/hooks/NAME.json: values, and "owner" and "files" */

@@ -9,45 +9,9 @@
 #include "model/url.h"
 #include "util/buf.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
-
-/* ---- memory */
-
-/* In front of each block is its size, in as many bytes as keep the block aligned. */
-#define BLOCK_HEAD _Alignof(max_align_t)
-
-static_assert(BLOCK_HEAD >= sizeof(size_t), "a block's size fits in front of it");
-
-static void *wiping_malloc(size_t size)
-{
-	char *head = size <= SIZE_MAX - BLOCK_HEAD ? malloc(BLOCK_HEAD + size) : NULL;
-
-	if (!head)
-		return NULL;
-	memcpy(head, &size, sizeof(size));
-	return head + BLOCK_HEAD;
-}
-
-static void wiping_free(void *block)
-{
-	char *head;
-	size_t size;
-
-	if (!block)
-		return;
-	head = (char *)block - BLOCK_HEAD;
-	memcpy(&size, head, sizeof(size));
-	explicit_bzero(block, size);
-	free(head);
-}
-
-void hook_json_init(void)
-{
-	json_set_alloc_funcs(wiping_malloc, wiping_free);
-}
 
 /*
  * ---- values

@@ -4,13 +4,13 @@
  * shape (object, labels) is taken apart here, and what is no setting in hook_read_files.c.
  */
 #include "model/hook_read.h"
+#include "model/json.h"
 #include "model/url.h"
 #include "util/buf.h"
 #include "util/err.h"
 #include "util/text.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -45,8 +45,6 @@ static int syntax_error(const json_error_t *e, size_t len, struct err *err)
 	int n = quote ? (int)(quote - e->text) : (int)strlen(e->text);
 	size_t column = e->position > 0 ? (size_t)e->position - 1 : 0;
 
-	if (json_error_code(e) == json_error_out_of_memory)
-		return err_set(err, ENOMEM, ERR_NO_COLUMN, "there is no memory left for a hook");
 	return err_set(err, EINVAL, column < len ? column : len,
 		"this is no JSON, line %d, column %d: %.*s", e->line, e->column, n, e->text);
 }
@@ -56,12 +54,11 @@ static int syntax_error(const json_error_t *e, size_t len, struct err *err)
 int read_json(const char *text, size_t len, struct err *err, json_t **out)
 {
 	json_error_t error;
-	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	int rc = json_read(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error, out);
 
-	if (!root)
-		return syntax_error(&error, len, err);
-	*out = root;
-	return 0;
+	if (rc == -ENOMEM)
+		return err_set(err, ENOMEM, ERR_NO_COLUMN, "there is no memory left for a hook");
+	return rc ? syntax_error(&error, len, err) : 0;
 }
 
 const json_t *read_member(const json_t *object, const char *name)

@@ -65,7 +65,7 @@ static const struct row {
 	{ OUTCOME_BROKEN, ANY, { VERDICT_RETRY, FEEDBACK_BAD, "the connection broke" } },
 	{ OUTCOME_DENIED, ANY,
 		{ VERDICT_RETRY_SHORT, FEEDBACK_NONE, "the receiver's address is denied" } },
-	{ OUTCOME_LOCAL, ANY, { VERDICT_FAILED, FEEDBACK_NONE, "the request cannot be made" } },
+	{ OUTCOME_LOCAL, ANY, { VERDICT_RETRY, FEEDBACK_NONE, "the request cannot be made" } },
 	{ OUTCOME_ABORTED, ANY, { VERDICT_AGAIN, FEEDBACK_NONE, "the attempt was broken off" } },
 };
 
@@ -151,7 +151,6 @@ int64_t verdict_next(const struct verdict *v, const struct outcome *o, const str
 	case VERDICT_AGAIN:
 		return due_now_ms;
 	case VERDICT_DELIVERED:
-	case VERDICT_FAILED:
 		return -1;
 	case VERDICT_RETRY:
 	case VERDICT_RETRY_SHORT:

@@ -13,7 +13,6 @@ enum verdict_action {
 	VERDICT_DELIVERED,
 	VERDICT_RETRY,       /* by the schedule, until it is used up */
 	VERDICT_RETRY_SHORT, /* likewise, but for an hour at most: asking again will hardly help */
-	VERDICT_FAILED,      /* at once */
 	VERDICT_GONE,        /* 410: the receiver wants no more of this hook */
 	VERDICT_AGAIN,       /* did not count: as if never started */
 };

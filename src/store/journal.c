@@ -119,14 +119,20 @@ void journal_close(struct journal *j)
 
 /* ---- writing */
 
-void journal_add(struct journal *j, const char *line, size_t len)
+int journal_add(struct journal *j, const char *line, size_t len)
 {
-	if (j->lines.len + len + 1 > GATHERED_MAX) {
-		j->dropped++;
-		return;
+	size_t before = j->lines.len;
+	int r = before + len + 1 > GATHERED_MAX ? -ENOSPC : 0;
+	if (!r) {
+		buf_add(&j->lines, line, len);
+		buf_addc(&j->lines, '\n');
+		r = buf_error(&j->lines);
 	}
-	buf_add(&j->lines, line, len);
-	buf_addc(&j->lines, '\n');
+	if (r) {
+		buf_undo(&j->lines, before);
+		j->dropped++;
+	}
+	return r;
 }
 
 bool journal_waits(const struct journal *j)

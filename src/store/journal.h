@@ -22,8 +22,9 @@ struct journal;
 int journal_open(const char *dir, const char *name, int64_t generation, struct journal **out);
 void journal_close(struct journal *j); /* flushes; whoever holds a file has let it go before */
 
-/* A line without its newline. Gathered lines beyond 16 MiB (the disk has been full for long) are dropped. */
-void journal_add(struct journal *j, const char *line, size_t len);
+/* A line without its newline. It is dropped where 16 MiB are gathered (-ENOSPC: the disk has been full
+ * for long), or for lack of memory (-ENOMEM). */
+int journal_add(struct journal *j, const char *line, size_t len);
 int journal_flush(struct journal *j);
 int journal_sync(struct journal *j);         /* likewise, and to the disk */
 bool journal_waits(const struct journal *j); /* there are lines to write */

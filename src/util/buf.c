@@ -184,6 +184,12 @@ void buf_cut(struct buf *b, size_t len)
 		set_len(b, len);
 }
 
+void buf_undo(struct buf *b, size_t len)
+{
+	b->error = 0;
+	buf_cut(b, len);
+}
+
 int buf_error(const struct buf *b)
 {
 	return b->error;

@@ -43,6 +43,8 @@ void buf_add_json(struct buf *b, const char *data, size_t len);
 
 void buf_consume(struct buf *b, size_t n); /* drops the first n bytes */
 void buf_cut(struct buf *b, size_t len);   /* drops everything behind the first len bytes */
+void buf_undo(
+	struct buf *b, size_t len); /* the same, and forgets the error that came behind them */
 
 int buf_error(const struct buf *b);       /* 0, -E2BIG, -ENOMEM */
 const char *buf_str(const struct buf *b); /* never NULL */

@@ -74,7 +74,9 @@ static int write_new(int dir, const char *name, const char *text, size_t len)
 
 int file_make(int dir, const char *name, const char *text, size_t len)
 {
-	(void)unlinkat(dir, name, 0); /* of a try that failed; there is none, mostly */
+	/* Of a try that failed; there is none, mostly. */
+	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+		return -errno;
 	return write_new(dir, name, text, len);
 }
 

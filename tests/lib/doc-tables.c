@@ -232,7 +232,6 @@ static const char *const actions[] = {
 	[VERDICT_DELIVERED] = "delivered",
 	[VERDICT_RETRY] = "sent again by the schedule",
 	[VERDICT_RETRY_SHORT] = "sent again by the schedule, for an hour at most",
-	[VERDICT_FAILED] = "failed at once",
 	[VERDICT_GONE] = "the hook is switched off (enabled is gone), and what waits stays pending",
 	[VERDICT_AGAIN] = "sent again as if it had not been",
 };

@@ -181,6 +181,22 @@ static void test_consume_and_cut(void **state)
 	buf_release(&b);
 }
 
+static void test_a_failed_append_can_be_undone(void **state)
+{
+	struct buf b = BUF(10);
+
+	(void)state;
+	buf_adds(&b, "0123");
+	buf_adds(&b, "4567");
+	buf_adds(&b, "89x");
+	assert_int_equal(buf_error(&b), -E2BIG);
+	buf_undo(&b, 4);
+	assert_int_equal(buf_error(&b), 0);
+	buf_adds(&b, "456789");
+	assert_buf(&b, "0123456789");
+	buf_release(&b);
+}
+
 static void test_detach_hands_the_bytes_over_once(void **state)
 {
 	struct buf b = BUF(100);
@@ -259,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_huge_lengths_do_not_wrap),
 		cmocka_unit_test(test_json_strings_are_escaped),
 		cmocka_unit_test(test_consume_and_cut),
+		cmocka_unit_test(test_a_failed_append_can_be_undone),
 		cmocka_unit_test(test_detach_hands_the_bytes_over_once),
 		cmocka_unit_test(test_detach_gives_nothing_after_an_error),
 		cmocka_unit_test(test_release_keeps_what_the_buffer_is),

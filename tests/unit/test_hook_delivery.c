@@ -1,5 +1,6 @@
 #include "model/hook.h"
 
+#include "model/json.h"
 #include "model/verdict.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -23,7 +24,7 @@ static struct err last;
 static int setup(void **state)
 {
 	(void)state;
-	hook_json_init();
+	json_init();
 	return types_parse(&types, TYPES_DEFAULT, strlen(TYPES_DEFAULT), NULL);
 }
 

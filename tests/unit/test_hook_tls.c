@@ -3,6 +3,7 @@
  */
 #include "model/hook.h"
 
+#include "model/json.h"
 #include "util/buf.h"
 #include "util/err.h"
 
@@ -25,7 +26,7 @@ static struct types types;
 static int setup(void **state)
 {
 	(void)state;
-	hook_json_init();
+	json_init();
 	return types_parse(&types, TYPES_DEFAULT, strlen(TYPES_DEFAULT), NULL);
 }
 

@@ -56,7 +56,7 @@ static const struct expectation {
 	{ OUTCOME_BODY_TIMEOUT, 200, VERDICT_RETRY, FEEDBACK_NONE }, /* a 2xx that never ended */
 	{ OUTCOME_BROKEN, 200, VERDICT_RETRY, FEEDBACK_BAD },
 	{ OUTCOME_DENIED, 0, VERDICT_RETRY_SHORT, FEEDBACK_NONE },
-	{ OUTCOME_LOCAL, 0, VERDICT_FAILED, FEEDBACK_NONE },
+	{ OUTCOME_LOCAL, 0, VERDICT_RETRY, FEEDBACK_NONE },
 	{ OUTCOME_ABORTED, 0, VERDICT_AGAIN, FEEDBACK_NONE },
 };
 
@@ -153,7 +153,6 @@ static void what_is_no_retry_has_no_next_time(void **state)
 		int64_t due;
 	} cases[] = {
 		{ VERDICT_DELIVERED, -1 },
-		{ VERDICT_FAILED, -1 },
 		{ VERDICT_GONE, NOW_DUE },
 		{ VERDICT_AGAIN, NOW_DUE },
 	};
