@@ -329,6 +329,26 @@ static int open_store(struct engine *e, struct err *err)
 	return r;
 }
 
+/* What lies beside the database. */
+static int open_files(struct engine *e, struct err *err)
+{
+	const char *dir = e->options->state_dir, *name = "hooks";
+	int r = confdir_open(dir, &e->confdir);
+	if (!r) {
+		name = LOG_NAME;
+		r = log_start(e);
+	}
+	if (!r) {
+		name = "rejected.jsonl";
+		r = journal_open(dir, name, 0, &e->rejected);
+	}
+	if (r == -EINVAL || r == -ELOOP || r == -EISDIR || r == -ENOTDIR)
+		return err_set(err, -r, ERR_NO_COLUMN,
+			"%s/%s is no %s: move it away, and it is made anew", dir, name,
+			e->confdir ? "regular file" : "directory");
+	return r ? err_set(err, -r, ERR_NO_COLUMN, "%s/%s: %s", dir, name, strerror(-r)) : 0;
+}
+
 static int open_parts(struct engine *e, struct err *err)
 {
 	const struct options *o = e->options;
@@ -350,13 +370,9 @@ static int open_parts(struct engine *e, struct err *err)
 	if (r)
 		return r;
 	clock_continue(e);
-	r = confdir_open(o->state_dir, &e->confdir);
-	if (!r)
-		r = log_start(e);
-	if (!r)
-		r = journal_open(o->state_dir, "rejected.jsonl", 0, &e->rejected);
+	r = open_files(e, err);
 	if (r)
-		return err_set(err, -r, ERR_NO_COLUMN, "%s: %s", o->state_dir, strerror(-r));
+		return r;
 	e->registry = registry_new();
 	e->match = match_new();
 	e->queue = queue_new(&limits, (uint32_t)strtoul(seed, NULL, 16));

@@ -18,7 +18,7 @@
 int log_start(struct engine *e)
 {
 	e->log_saved = store_counter(e->store, GENERATION);
-	return journal_open(e->options->state_dir, "log.jsonl", e->log_saved, &e->log);
+	return journal_open(e->options->state_dir, LOG_NAME, e->log_saved, &e->log);
 }
 
 /* ---- rotation */
@@ -43,7 +43,7 @@ void log_undo(struct engine *e)
 static void say(bool *failing, const char *what, int error)
 {
 	if (error && !*failing)
-		log_error("cannot %s log.jsonl: %s; deliveries go on", what, strerror(-error));
+		log_error("cannot %s " LOG_NAME ": %s; deliveries go on", what, strerror(-error));
 	*failing = error;
 }
 
@@ -75,7 +75,7 @@ void log_flush(struct engine *e)
 	say(&e->log_unwritten, "write", r);
 	uint64_t dropped = r ? 0 : journal_dropped(e->log);
 	if (dropped)
-		log_warning("log.jsonl could not be written for long: %llu lines are lost",
+		log_warning(LOG_NAME " could not be written for long: %llu lines are lost",
 			(unsigned long long)dropped);
 	tell(e, generation);
 }

@@ -367,6 +367,7 @@ int edition_of(void *ctx, enum topic topic, int64_t id, struct edition *out);
 
 /* ---- engine_log.c */
 
+#define LOG_NAME "log.jsonl"
 int log_start(struct engine *e);
 void log_save(struct engine *e);      /* into the open transaction */
 void log_undo(struct engine *e);      /* it was not committed */

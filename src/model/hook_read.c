@@ -33,6 +33,17 @@ int read_open_error(struct reader *r, const char *field)
 		"%s: a protected value is not laid open: give a new one with it", field);
 }
 
+/* Where none of ours is missing, a newer version has written it. */
+static int unknown_error(struct reader *r, const char *dir, const char *key)
+{
+	char quote[TEXT_QUOTE_SIZE];
+
+	return err_set(r->err, EINVAL, ERR_NO_COLUMN,
+		"%s%sunknown field %s; this is webhookfs " WEBHOOKFS_VERSION
+		", and a newer one may know it",
+		dir, *dir ? ": " : "", text_quote(key, strlen(key), quote));
+}
+
 int read_memory_error(struct reader *r)
 {
 	return err_set(r->err, ENOMEM, ERR_NO_COLUMN, "there is no memory left for a hook");
@@ -91,7 +102,6 @@ int read_string(struct reader *r, const json_t *value, const char *field, const 
 int read_check(struct reader *r, const json_t *object, const char *field, const char *const *names,
 	size_t count)
 {
-	char quote[TEXT_QUOTE_SIZE];
 	const char *key;
 	json_t *value;
 
@@ -103,8 +113,7 @@ int read_check(struct reader *r, const json_t *object, const char *field, const 
 		while (i < count && strcmp(names[i], key))
 			i++;
 		if (i == count)
-			return err_set(r->err, EINVAL, ERR_NO_COLUMN, "%s: unknown field %s", field,
-				text_quote(key, strlen(key), quote));
+			return unknown_error(r, field, key);
 	}
 	return 0;
 }
@@ -422,7 +431,6 @@ static bool is_dir(const char *key)
 
 static int dir_check(struct reader *r, const char *dir, const json_t *object)
 {
-	char quote[TEXT_QUOTE_SIZE];
 	const char *key;
 	json_t *value;
 
@@ -432,8 +440,7 @@ static int dir_check(struct reader *r, const char *dir, const json_t *object)
 		return read_type_error(r, dir, "an object, { ... },");
 	json_object_foreach((json_t *)object, key, value) {
 		if (!is_row_field(dir, key))
-			return err_set(r->err, EINVAL, ERR_NO_COLUMN, "%s: unknown field %s", dir,
-				text_quote(key, strlen(key), quote));
+			return unknown_error(r, dir, key);
 	}
 	return 0;
 }
@@ -443,7 +450,6 @@ static int root_check(struct reader *r)
 	static const char *const names[] = { "id", "creation_date", "last_updated", "name",
 		"object_type", "object_name", "version", "url_protected", "headers", "owner",
 		"files" };
-	char quote[TEXT_QUOTE_SIZE];
 	const char *key;
 	json_t *value;
 
@@ -456,8 +462,7 @@ static int root_check(struct reader *r)
 		for (size_t i = 0; i < COUNT(names) && !known; i++)
 			known = !strcmp(names[i], key);
 		if (!known)
-			rc = err_set(r->err, EINVAL, ERR_NO_COLUMN, "unknown field %s",
-				text_quote(key, strlen(key), quote));
+			rc = unknown_error(r, "", key);
 		if (rc < 0)
 			return rc;
 	}

@@ -33,9 +33,15 @@ struct journal {
 /* Makes the file at the name, new or not, the one in use. */
 static int begin(struct journal *j, int64_t generation)
 {
-	int fd = open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = open(
+		j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return -errno;
+	struct stat st;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) { /* a write to a pipe would wait */
+		close(fd);
+		return -EINVAL;
+	}
 	struct file *f = calloc(1, sizeof(*f));
 	if (!f) {
 		close(fd);

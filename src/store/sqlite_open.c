@@ -25,6 +25,7 @@
 #define HEADER_LEN     100
 #define HEADER_VERSION 60 /* offsets of big-endian numbers of 4 bytes */
 #define HEADER_ID      68
+#define WAL_MAGIC      0x377f0682 /* or one more */
 
 /* The file is ours alone (EXCLUSIVE, which also spares the shared memory of WAL). The log is copied
  * into the file every 4,000 pages, 16 MiB: with fewer it costs more, with more a turn now and then
@@ -43,7 +44,9 @@ static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
 struct file {
 	const char *path;
 	char *wal, *journal;
+	char *hooks; /* their directory */
 	bool new;
+	bool made;    /* by this start */
 	bool had_wal; /* with something in it */
 	bool had_journal;
 };
@@ -90,6 +93,13 @@ static int upgrade_error(
 		why.sentence, (long long)version, SCHEMA_VERSION);
 }
 
+static uint32_t header_number(const unsigned char *header, int offset)
+{
+	const unsigned char *at = header + offset;
+
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
 static bool file_holds_bytes(const char *path)
 {
 	struct stat st;
@@ -97,11 +107,57 @@ static bool file_holds_bytes(const char *path)
 	return stat(path, &st) == 0 && st.st_size > 0;
 }
 
+/* 0 where there is none. SQLite would follow a link, wait for a pipe, or say nothing that helps. */
+static int plain_check(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || S_ISREG(st.st_mode))
+		return 0;
+	return err_set(err, EINVAL, ERR_NO_COLUMN,
+		"%s is no regular file: move it away, and put back the one that was there (a link "
+		"may lead to the whole state directory)",
+		path);
+}
+
+/* Of a log whose header is broken SQLite would take nothing, and then overwrite it. One that a power cut
+ * has left may begin with zeros. */
+static int log_check(const struct file *f, struct err *err)
+{
+	unsigned char header[32] = { 0 };
+	static const unsigned char zeros[sizeof(header)];
+	int fd = open(f->wal, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : pread(fd, header, sizeof(header), 0);
+
+	if (fd >= 0)
+		close(fd);
+	if (len < (ssize_t)sizeof(header) || !memcmp(header, zeros, sizeof(zeros)) ||
+		(header_number(header, 0) & ~1u) == WAL_MAGIC)
+		return 0;
+	return err_set(err, EINVAL, ERR_NO_COLUMN,
+		"%s is damaged, and %s lacks what is in it: restore both from a backup, or move "
+		"the first one away to go on without its latest events",
+		f->wal, f->path);
+}
+
+static int files_check(const struct file *f, struct err *err)
+{
+	int error = plain_check(f->path, err);
+
+	if (!error)
+		error = plain_check(f->wal, err);
+	if (!error)
+		error = plain_check(f->journal, err);
+	return error ? error : log_check(f, err);
+}
+
 /* Looks at what is there, and makes an empty file where there is none. */
 static int file_prepare(struct file *f, struct err *err)
 {
-	int fd;
+	int fd, error = files_check(f, err);
 
+	if (error)
+		return error;
 	f->new = !file_holds_bytes(f->path);
 	f->had_wal = file_holds_bytes(f->wal);
 	f->had_journal = file_holds_bytes(f->journal);
@@ -110,11 +166,18 @@ static int file_prepare(struct file *f, struct err *err)
 		return err_set(err, EINVAL, ERR_NO_COLUMN,
 			"%s has no database to belong to: put %s back, or move %s away too", f->wal,
 			f->path, f->wal);
+	/* We make it before there are hooks, so it was not always empty. */
+	if (f->new && !f->had_journal && access(f->path, F_OK) == 0 && access(f->hooks, F_OK) == 0)
+		return err_set(err, EINVAL, ERR_NO_COLUMN,
+			"%s is empty, and there are hooks: restore it from a backup, or remove it "
+			"to start with an empty queue",
+			f->path);
 	/* By us, since SQLite would make it 0644; the log gets the mode of the file. */
 	fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 && errno != EEXIST)
 		return err_set(
 			err, errno, ERR_NO_COLUMN, "cannot make %s: %s", f->path, strerror(errno));
+	f->made = fd >= 0;
 	if (fd >= 0)
 		close(fd);
 	return 0;
@@ -147,13 +210,6 @@ static int identity_check(const struct file *f, uint32_t id, int64_t version, st
 			"that version, or move the file and %s away to start with an empty queue",
 			f->path, (long long)version, SCHEMA_VERSION, f->wal);
 	return 0;
-}
-
-static uint32_t header_number(const unsigned char *header, int offset)
-{
-	const unsigned char *at = header + offset;
-
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
 /* Reads the header through SQLite's descriptor: closing one of our own would drop its locks. */
@@ -314,10 +370,11 @@ int store_open(const char *dir, bool full_sync, const struct store_watcher *watc
 		.path = path,
 		.wal = sqlite3_mprintf("%s-wal", path),
 		.journal = sqlite3_mprintf("%s-journal", path),
+		.hooks = sqlite3_mprintf("%s/hooks", dir),
 	};
 	int error;
 
-	if (!s || !path || !f.wal || !f.journal) {
+	if (!s || !path || !f.wal || !f.journal || !f.hooks) {
 		error = err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory to open %s/queue.db", dir);
 	} else {
 		error = file_prepare(&f, err);
@@ -328,9 +385,12 @@ int store_open(const char *dir, bool full_sync, const struct store_watcher *watc
 		*out = s;
 	else
 		store_close(s);
+	if (error && f.made && !file_holds_bytes(path))
+		(void)unlink(path); /* or the next start would miss what was in it */
 	sqlite3_free(path);
 	sqlite3_free(f.wal);
 	sqlite3_free(f.journal);
+	sqlite3_free(f.hooks);
 	return error;
 }
 

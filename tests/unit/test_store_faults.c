@@ -222,6 +222,8 @@ static void a_commit_fails_wherever_it_can(void **state)
 	}
 }
 
+static bool upgrade_told; /* by a failed open */
+
 /* Opens with the fault at the first call, then at the second, and so on until it goes well. */
 static void open_in_the_end(const struct fault *fault)
 {
@@ -240,6 +242,8 @@ static void open_in_the_end(const struct fault *fault)
 		assert_int_equal(err.code, -error);
 		assert_int_not_equal(error, -EINVAL);
 		assert_non_null(strstr(err.sentence, dir));
+		if (strstr(err.sentence, "it stays in format 1, and is brought to format"))
+			upgrade_told = true;
 	}
 	fail();
 }
@@ -281,7 +285,9 @@ static void an_upgrade_that_failed_can_be_tried_again(void **state)
 	(void)state;
 	for (size_t f = 0; f < FAULT_COUNT; f++) {
 		version_1_make();
+		upgrade_told = false;
 		open_in_the_end(&faults[f]);
+		assert_true(upgrade_told);
 		assert_version_1();
 		store_close(s);
 		s = NULL;
