@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,12 +86,33 @@ static int mend(struct journal *j)
 	return r && ours.st_nlink ? 0 : r;
 }
 
-/* A crash while the disk was full may have left half a line; the next one must not be its end. */
+/* Where the last newline ends that is near enough for the rest to be half of a line; -1: there is none. */
+static off_t whole_lines(const struct journal *j, off_t size)
+{
+	char block[4096];
+	for (off_t end = size; end > 0 && size - end < (off_t)GATHERED_MAX;) {
+		off_t start = end > (off_t)sizeof(block) ? end - (off_t)sizeof(block) : 0;
+		size_t len = (size_t)(end - start);
+		if (pread(j->files->fd, block, len, start) != (ssize_t)len)
+			return -1;
+		const char *newline = memrchr(block, '\n', len);
+		if (newline)
+			return start + (newline - block) + 1;
+		end = start;
+	}
+	return size < (off_t)GATHERED_MAX ? 0 : -1;
+}
+
+/*
+ * A kill in the middle of a write, or a crash while the disk was full, may have left the beginning of a
+ * line. It counts for nobody, and a reader of JSON lines would stop at it, so it goes; where it cannot,
+ * the next line is at least not its end.
+ */
 static void end_line(struct journal *j)
 {
 	off_t size = (off_t)journal_size(j);
-	char last;
-	if (size && pread(j->files->fd, &last, 1, size - 1) == 1 && last != '\n')
+	off_t whole = whole_lines(j, size);
+	if (size && whole != size && (whole < 0 || ftruncate(j->files->fd, whole)))
 		buf_addc(&j->lines, '\n');
 }
 

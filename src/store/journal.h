@@ -18,7 +18,8 @@
 
 struct journal;
 
-/* Opens or makes `name` (0600) in the directory; its file has this generation. */
+/* Opens or makes `name` (0600) in the directory; its file has this generation. Half a line at its end, which
+ * a crash has left, goes. */
 int journal_open(const char *dir, const char *name, int64_t generation, struct journal **out);
 void journal_close(struct journal *j); /* flushes; whoever holds a file has let it go before */
 
