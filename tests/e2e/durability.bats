@@ -223,7 +223,8 @@ teardown() {
 }
 
 @test 'torture: kills at random moments lose nothing' {
-  TMPDIR=$HERE run "$BATS_TEST_DIRNAME/../fault/kill9.py" "$WEBHOOKFS" "$SINK" 5
+  TMPDIR=$HERE WEBHOOKFS=$WEBHOOKFS SINK=$SINK BUILD=${CLOCKSTEP_SO%/*} \
+    run "$BATS_TEST_DIRNAME/../fault/kill9.py" 5
   echo "$output"
   [ "$status" -eq 0 ]
 }

@@ -88,6 +88,7 @@ class Rig:
         if self.process and self.process.poll() is None:
             self.kill()
         subprocess.run(["fusermount3", "-uz", self.mnt], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["chattr", "-i", self.mnt], stderr=subprocess.DEVNULL, check=False)
         shutil.rmtree(self.top)
 
     def sink(self, name, port=0):
@@ -96,11 +97,15 @@ class Rig:
 
     # ---- the daemon
 
-    def start(self, *options):
+    def start(self, *options, env=None):
+        self.launch(*options, env=env)
+        wait_for("the mount", 20, lambda: self.alive() and self.mounted())
+
+    def launch(self, *options, env=None):
+        """Likewise, without waiting for it."""
         with open(f"{self.top}/stderr", "ab") as stderr:
             self.process = subprocess.Popen([self.program, "-f", *options, self.state, self.mnt],
-                                            stderr=stderr)
-        wait_for("the mount", 20, lambda: self.alive() and self.mounted())
+                                            stderr=stderr, env=env)
 
     def mounted(self):
         """Of a mount whose daemon has died the kernel may still know the root for a moment, but not

@@ -7,22 +7,24 @@
  * and prints it. Each request becomes one JSON line in DIR/requests.jsonl, written with one write(2)
  * before it is answered: method, path (as sent, the query too), headers (names in lower case), body,
  * time (ms since the epoch), connection (a number), at_once (how many requests were there at that
- * moment, with this one, not yet answered).
+ * moment, with this one, not yet answered), answer (what the script said, "status 200" without one).
  *
  * DIR/script, read anew at each request, says how to answer; the first line whose path prefix fits
  * does, and without one the answer is 200:
  *
- *     PREFIX [times K] [delay MS] ACTION
+ *     PREFIX [times K] [chance PERCENT] [delay MS] ACTION
  *     ACTION: status N [header:NAME=VALUE ...] | body TEXT | redirect URL | close | reset | hang | drip MS |
  *             endless | garbage
  *
- * A header's VALUE has + for a blank. `times K`: only for the first K requests that come to this line. One thread a connection, so an
- * action may simply sleep.
+ * A header's VALUE has + for a blank. `times K`: only for the first K requests that come to this line;
+ * `chance`: only for so many of a hundred. `hang` lasts until the sender has had enough. One thread a
+ * connection, so an action may simply sleep.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -31,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -116,7 +119,8 @@ static enum MHD_Result add_header(
 	return MHD_YES;
 }
 
-static void record(struct MHD_Connection *c, const char *method, struct request *r)
+static void record(struct MHD_Connection *c, const char *method, struct request *r,
+	unsigned delay_ms, const char *action)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -134,6 +138,13 @@ static void record(struct MHD_Connection *c, const char *method, struct request 
 	MHD_get_connection_values(c, MHD_HEADER_KIND, add_header, &line);
 	text_adds(&line, "},\"body\":");
 	text_add_json(&line, r->body.data ? r->body.data : "", r->body.len);
+	text_adds(&line, ",\"answer\":");
+	snprintf(numbers, sizeof(numbers), "delay %u ", delay_ms);
+	char *answer = NULL;
+	if (asprintf(&answer, "%s%s", delay_ms ? numbers : "", action) < 0)
+		abort();
+	text_add_json(&line, answer, strlen(answer));
+	free(answer);
 	snprintf(numbers, sizeof(numbers), ",\"time\":%lld,\"connection\":%llu,\"at_once\":%u}\n",
 		(long long)now.tv_sec * 1000 + now.tv_nsec / 1000000,
 		(unsigned long long)(uintptr_t)(info ? info->socket_context : NULL), at_once);
@@ -164,6 +175,14 @@ static bool take_times(int n, char **words)
 	return taken;
 }
 
+static bool by_chance(char **words)
+{
+	char *percent = strtok_r(NULL, " \n", words);
+	unsigned number = 0;
+	(void)!getrandom(&number, sizeof(number), 0);
+	return number % 100 < strtoul(percent ? percent : "0", NULL, 10);
+}
+
 /* Finds the line for the path; its action goes to `out`. False: there is none. */
 static bool script_find(const char *path, char out[LINE_MAX_LEN], unsigned *delay_ms)
 {
@@ -182,13 +201,19 @@ static bool script_find(const char *path, char out[LINE_MAX_LEN], unsigned *dela
 				continue;
 			word = strtok_r(NULL, " \n", &words);
 		}
+		if (word && !strcmp(word, "chance")) {
+			if (!by_chance(&words))
+				continue;
+			word = strtok_r(NULL, " \n", &words);
+		}
 		if (word && !strcmp(word, "delay")) {
 			char *ms = strtok_r(NULL, " \n", &words);
 			*delay_ms = (unsigned)strtoul(ms ? ms : "0", NULL, 10);
 			word = strtok_r(NULL, " \n", &words);
 		}
 		char *rest = strtok_r(NULL, "\n", &words);
-		snprintf(out, LINE_MAX_LEN, "%s %s", word ? word : "status", rest ? rest : "");
+		snprintf(out, LINE_MAX_LEN, "%s%s%s", word ? word : "status", rest ? " " : "",
+			rest ? rest : "");
 		found = true;
 	}
 	if (f)
@@ -308,14 +333,16 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *p
 		*size = 0;
 		return MHD_YES;
 	}
-	record(c, method, r);
 	if (!script_find(r->path, action, &delay_ms))
 		snprintf(action, sizeof(action), "status 200");
+	record(c, method, r, delay_ms, action);
 	const struct timespec delay = { delay_ms / 1000, delay_ms % 1000 * 1000000 };
 	nanosleep(&delay, NULL);
-	if (!strncmp(action, "hang", 4))
-		pause(); /* until the program ends */
-	uncount(r);      /* before the sender knows, and sends the next */
+	if (!strncmp(action, "hang", 4)) {
+		struct pollfd gone = { .fd = connection_fd(c), .events = POLLRDHUP };
+		(void)poll(&gone, 1, -1);
+	}
+	uncount(r); /* before the sender knows, and sends the next */
 	return act(c, action);
 }
 
@@ -375,7 +402,7 @@ static int usage(int status)
 {
 	fputs("usage: sink [--tls CERT KEY] [--port N] DIR\n"
 	      "Writes DIR/port and DIR/requests.jsonl; answers as DIR/script says, lines of\n"
-	      "  PREFIX [times K] [delay MS] ACTION\n"
+	      "  PREFIX [times K] [chance PERCENT] [delay MS] ACTION\n"
 	      "  ACTION: status N [header:NAME=VALUE ...] | body TEXT | redirect URL | close | reset |\n"
 	      "          hang | drip MS | endless | garbage\n",
 		status ? stderr : stdout);
