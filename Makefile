@@ -41,7 +41,7 @@ FUZZER := $(findstring fuzzer,$(SAN))
 FUZZ := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
 UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all check unit e2e faults lint analyze valgrind fuzz fuzzers fuzz-merge statefuzz format docs-tables docs-tools deps demo install uninstall clean help
+.PHONY: all check unit e2e faults lint torture abuse longrun analyze valgrind fuzz fuzzers fuzz-merge statefuzz format docs-tables docs-tools docs-faults deps demo install uninstall clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -78,6 +78,11 @@ $B/faults.so: tests/fault/faults.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
 
+# Names for a daemon under test, without DNS.
+$B/resolver.so: tests/lib/resolver.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
+
 # Prints the tables of the manual from the source's tables.
 $B/doc-tables: tests/lib/doc-tables.c $(LIB)
 	@mkdir -p $(@D)
@@ -99,7 +104,7 @@ $B/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
 
 # ---- tests: every runner speaks TAP, tests/check adds them up
 
-TEST_PROGRAMS := $B/webhookfs $B/sink $B/clockstep.so $B/faults.so $B/doc-tables $B/week $(UNIT) $(FUZZ)
+TEST_PROGRAMS := $B/webhookfs $B/sink $B/clockstep.so $B/resolver.so $B/faults.so $B/doc-tables $B/week $(UNIT) $(FUZZ)
 
 check: $(TEST_PROGRAMS)
 	@CC='$(CC)' CFLAGS='$(CFLAGS)' SAN='$(SAN)' BUILD='$(abspath $B)' FUZZ='$(FUZZ)' tests/check $(UNIT)
@@ -107,7 +112,7 @@ check: $(TEST_PROGRAMS)
 unit: $(UNIT)
 	@tests/run unit $(UNIT)
 
-e2e: $B/webhookfs $B/sink $B/clockstep.so $B/faults.so
+e2e: $B/webhookfs $B/sink $B/clockstep.so $B/resolver.so $B/faults.so
 	@BUILD='$(abspath $B)' tests/run e2e $(wildcard tests/e2e/*.bats)
 
 # Whoever analyses, and what he says of the source is an error. What is left out for a reason is named in
@@ -132,6 +137,7 @@ valgrind: $(TEST_PROGRAMS)
 	@UNDER=tests/lib/memcheck tests/run valgrind $(UNIT)
 	@PATIENCE=20 BUILD='$(abspath $B)' WEBHOOKFS='$(abspath tests/lib/memcheck)' \
 		MEMCHECK_OF='$(abspath $B/webhookfs)' tests/run valgrind $(VALGRIND_E2E:%=tests/e2e/%.bats)
+
 # Every call that can fail, one after another, under a whole scenario: half an hour. `make check` has
 # a few of them.
 faults: $B/webhookfs $B/sink $B/faults.so
@@ -142,7 +148,6 @@ lint:
 
 # Every fuzz target for T seconds, JOBS at a time (tests/fuzz/run has more to say); then fuzz-merge puts
 # the few inputs that count into tests/fuzz/corpus, which `make check` replays.
-T ?= 60
 JOBS ?= 1
 SEED ?=
 FUZZ_BUILD = +@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzzer fuzzers
@@ -151,7 +156,7 @@ fuzzers: $(FUZZ)
 
 fuzz:
 	$(FUZZ_BUILD)
-	tests/fuzz/run build/fuzzer/fuzz $(T) $(JOBS)
+	tests/fuzz/run build/fuzzer/fuzz $(or $(T),60) $(JOBS)
 
 fuzz-merge:
 	$(FUZZ_BUILD)
@@ -159,13 +164,32 @@ fuzz-merge:
 
 # Random operations on a real mount beside a model of it, for T seconds; SEED=N to begin with that one.
 statefuzz: $B/webhookfs
-	@BUILD='$(abspath $B)' tests/fuzz/state.py --seconds $(T) $(if $(SEED),--seed $(SEED))
+	@BUILD='$(abspath $B)' tests/fuzz/state.py --seconds $(or $(T),60) $(if $(SEED),--seed $(SEED))
+
+# What is too long for `make check`, which has a short form of each.
+KILLS ?= 1000
+OPTIONS ?=
+LONG = BUILD='$(abspath $B)' nice -n 10 python3 -u
+
+torture: $B/webhookfs $B/sink $B/clockstep.so
+	@$(LONG) tests/fault/kill9.py $(KILLS) '$(SEED)' $(OPTIONS)
+
+abuse: $B/webhookfs $B/sink
+	@$(LONG) tests/fault/abuse.py $(or $(T),600) '$(SEED)' $(OPTIONS)
+
+# T=3600 is the hour that docs/faults.md shows.
+longrun: $B/webhookfs $B/sink
+	@$(LONG) tests/show/longrun.py $(or $(T),3600) 500 $B/longrun.csv
+	@python3 tests/show/longrun.py --plot $B/longrun.csv $B/longrun.svg
 
 docs-tables: $B/doc-tables $B/week
 	@BUILD='$(abspath $B)' tests/lib/doc-tables.sh --write
 
 docs-tools: $B/webhookfs $B/sink
 	@BUILD='$(abspath $B)' DOCS_TOOLS=write tests/run tools tests/e2e/every_tool_leaves_the_same_value.bats
+
+docs-faults: $B/webhookfs $B/sink $B/resolver.so
+	@BUILD='$(abspath $B)' python3 tests/fault/receivers.py --write
 
 format:
 	clang-format -i $(C_FILES)
@@ -205,7 +229,7 @@ deps:
 
 # `make deps check` in one go, and with -j: nothing is built before its packages are there.
 ifneq (,$(filter deps,$(MAKECMDGOALS)))
-$(OBJ) $(UNIT) $B/sink $B/clockstep.so $B/faults.so $B/doc-tables $B/week: | deps
+$(OBJ) $(UNIT) $B/sink $B/clockstep.so $B/resolver.so $B/faults.so $B/doc-tables $B/week: | deps
 endif
 
 clean:
@@ -218,11 +242,15 @@ help:
 	@echo 'make install    puts it under PREFIX ($(PREFIX)), and make uninstall removes it'
 	@echo 'make docs-tables  writes the tables of the source into the manual'
 	@echo 'make docs-tools   writes what each tool does into docs/tools.md, as the test finds it'
+	@echo 'make docs-faults  writes what becomes of bad receivers into docs/faults.md, as the test finds it'
 	@echo 'make check      all tests (unit, e2e and lint run a part)'
 	@echo 'make fuzz       looks for inputs that break a parser, T=60 seconds for each; statefuzz for operations'
 	@echo 'make analyze    clang-tidy, gcc -fanalyzer and cppcheck over the source'
 	@echo 'make valgrind   unit tests and the daemon under memcheck'
 	@echo 'make faults     fails every call that can fail, one after another: half an hour'
+	@echo 'make torture    kills it KILLS=1000 times under load; SEED=, OPTIONS= of the daemon'
+	@echo 'make abuse      random operations on the mount for T=600 seconds; SEED=, OPTIONS='
+	@echo 'make longrun    steady events for T= seconds while receivers fail, with a plot'
 	@echo 'make format     lays out the source by .clang-format'
 	@echo 'make clean      removes build/'
 	@echo 'SAN=address,undefined  CC=clang  WERROR=1  CFLAGS=...'

@@ -289,7 +289,7 @@ class Canceller(Actor):
     """rm of some that wait at a paused hook."""
 
     def begin(self):
-        self.cancelled = set()
+        self.cancelled, self.touched = set(), set()  # for certain, and perhaps: it was cut off
 
     def step(self):
         top = f"{self.rig.mnt}/hooks/cancelled/pending"
@@ -299,6 +299,7 @@ class Canceller(Actor):
         path = f"{top}/{self.rng.choice(names)}"
         with open(path, encoding="utf8") as f:
             event = json.load(f)["request_id"]
+        self.touched.add(event)
         os.unlink(path)
         self.cancelled.add(event)
 
