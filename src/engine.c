@@ -479,9 +479,11 @@ int engine_attach(struct engine *e, struct fs *fs, struct err *err)
 	if (!r)
 		r = loop_add(e->loop, mountwatch_fd(e->mountwatch), EPOLLPRI | EPOLLERR | EPOLLET,
 			on_mount_table, e);
-	if (r)
+	/* -ENOENT: made beforehand, and not to be seen from here. /dev/fuse alone then tells of its end. */
+	if (r && r != -ENOENT)
 		return err_set(err, -r, ERR_NO_COLUMN, "cannot watch the mount: %s", strerror(-r));
-	on_mount_table(e, 0); /* what changed before it was watched */
+	if (!r)
+		on_mount_table(e, 0); /* what changed before it was watched */
 	if (!e->unmount_due_ms)
 		pipes_open_inside(e);
 	return 0;

@@ -31,20 +31,16 @@ static void hide_memory(bool hide)
 	(void)prctl(PR_SET_DUMPABLE, hide ? 0 : 1);
 }
 
-struct handed {
-	int first, count;
-};
-
 static int serve(struct options *o, const struct handed *handed, int ready, struct err *err)
 {
 	struct engine *engine = NULL;
 	struct fs *fs;
 	int r = engine_new(o, err, &engine);
 	for (int i = 0; i < handed->count && !r; i++)
-		r = engine_take_pipe(engine, handed->first + i, err);
+		r = engine_take_pipe(engine, handed->pipes[i], err);
 	if (!r)
-		r = fs_mount(engine_tree(engine), o->state_dir, o->mountpoint, o->fuse, o->debug,
-			err, &fs);
+		r = fs_mount(engine_tree(engine), o->state_dir, o->mountpoint, handed->device,
+			o->fuse, o->debug, err, &fs);
 	if (!r)
 		r = engine_attach(engine, fs, err);
 	if (!r) {
@@ -60,20 +56,30 @@ static int serve(struct options *o, const struct handed *handed, int ready, stru
 	return r;
 }
 
-static int run(struct options *o, struct err *err)
+/* Nobody serves a mount that was made beforehand: to look at it now would be to wait for ourselves. */
+static int find_mountpoint(struct options *o, const struct handed *handed, struct err *err)
 {
-	int lock, ready = -1;
-	char *mountpoint;
-	struct handed handed;
-	handed.count = startup_handed(&handed.first);
-	umask(077);
-	hide_memory(true);
-	int r = startup_mountpoint(o->mountpoint, err, &mountpoint);
+	char *real;
+	if (handed->device >= 0)
+		return 0;
+	int r = startup_mountpoint(o->mountpoint, err, &real);
 	if (r)
 		return r;
 	free(o->mountpoint);
-	o->mountpoint = mountpoint;
-	r = startup_outside("fifo", o->fifo, o->mountpoint, err);
+	o->mountpoint = real;
+	return 0;
+}
+
+static int run(struct options *o, struct err *err)
+{
+	int lock, ready = -1;
+	struct handed handed;
+	startup_handed(o->mountpoint, &handed);
+	umask(077);
+	hide_memory(true);
+	int r = find_mountpoint(o, &handed, err);
+	if (!r)
+		r = startup_outside("fifo", o->fifo, o->mountpoint, err);
 	if (!r)
 		r = startup_outside("spool", o->spool, o->mountpoint, err);
 	if (r)
@@ -112,7 +118,9 @@ int main(int argc, char **argv)
 	} else if (o.action == OPTIONS_VERSION) {
 		puts("webhookfs " WEBHOOKFS_VERSION);
 	} else {
-		r = run(&o, &err);
+		r = o.action == OPTIONS_MOUNT
+			? startup_mount(o.state_dir, o.mountpoint, o.fuse, &err)
+			: run(&o, &err);
 		status = r ? 1 : 0;
 	}
 	if (r)

@@ -413,7 +413,7 @@ static int parse_operands(struct options *o, int argc, char **argv, struct err *
 {
 	if (argc < 1 || argc > 2)
 		return err_set(err, EINVAL, ERR_NO_COLUMN,
-			"usage: webhookfs [-f] [-d] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT; "
+			"usage: webhookfs [-f | -d | -m] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT; "
 			"webhookfs -h lists the options");
 	o->mountpoint = absolute(argv[argc - 1]);
 	o->state_dir = argc == 2 ? absolute(argv[0]) : default_state_dir();
@@ -443,13 +443,15 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 	opterr = 0;
 	optind =
 		0; /* to glibc this is more than 1: the place within an argument is forgotten, too */
-	while (!r && (c = getopt(argc, argv, "fdo:hV")) != -1) {
+	while (!r && (c = getopt(argc, argv, "fdmo:hV")) != -1) {
 		if (c == 'f')
 			o->foreground = true;
 		else if (c == 'd')
 			o->foreground = o->debug = true;
 		else if (c == 'o')
 			r = parse_list(o, optarg, &fuse, err);
+		else if (c == 'm')
+			o->action = OPTIONS_MOUNT;
 		else if (c == 'h')
 			o->action = OPTIONS_HELP;
 		else if (c == 'V')
@@ -459,7 +461,7 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 				"-%c: %s; webhookfs -h lists the options", optopt,
 				optopt == 'o' ? "a list is missing" : "no such option");
 	}
-	if (!r && o->action == OPTIONS_RUN)
+	if (!r && (o->action == OPTIONS_RUN || o->action == OPTIONS_MOUNT))
 		r = parse_operands(o, argc - optind, argv + optind, err);
 	o->fuse = strdup(buf_str(&fuse));
 	buf_release(&fuse);
@@ -478,7 +480,7 @@ void options_release(struct options *o)
 void options_help(struct buf *out)
 {
 	buf_adds(out,
-		"usage: webhookfs [-f] [-d] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT\n"
+		"usage: webhookfs [-f | -d | -m] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT\n"
 		"\n"
 		"Mounts a directory in which every outgoing webhook is a directory of files.\n"
 		"STATE_DIR keeps the hooks and the queue; its default is /var/lib/webhookfs for root,\n"
@@ -486,6 +488,7 @@ void options_help(struct buf *out)
 		"\n"
 		"  -f              stay in the foreground\n"
 		"  -d              likewise, and show FUSE's requests\n"
+		"  -m              mount, and hand it to the service of systemd that starts next\n"
 		"  -h              this text\n"
 		"  -V              the version\n"
 		"\n"

@@ -1,29 +1,24 @@
 #include "startup.h"
 
+#include "startup_internal.h"
 #include "util/err.h"
-#include "util/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <mntent.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define HANDED_FIRST  3 /* SD_LISTEN_FDS_START */
-#define HANDED_MAX    64
 #define LOCK_TRIES    50
 #define LOCK_PAUSE_MS 20
 
@@ -229,7 +224,7 @@ int startup_mountpoint(const char *path, struct err *err, char **out_path)
 	return r;
 }
 
-/* ---- the background, and systemd */
+/* ---- the background */
 
 int startup_background(int *out_ready)
 {
@@ -255,47 +250,9 @@ int startup_background(int *out_ready)
 	_exit(1);
 }
 
-int startup_handed(int *first)
-{
-	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-	uint64_t number, count = 0;
-	if (pid && fds && !text_parse_uint(pid, strlen(pid), NULL, &number) &&
-		number == (uint64_t)getpid() && text_parse_uint(fds, strlen(fds), NULL, &count))
-		count = 0;
-	/* What we start is not meant. */
-	unsetenv("LISTEN_PID");
-	unsetenv("LISTEN_FDS");
-	unsetenv("LISTEN_FDNAMES");
-	*first = HANDED_FIRST;
-	int i = 0;
-	while (i < HANDED_MAX && (uint64_t)i < count &&
-		!fcntl(HANDED_FIRST + i, F_SETFD, FD_CLOEXEC))
-		i++;
-	return i;
-}
-
-/* The protocol of sd_notify(3), which is meant to be spoken without the library. */
-static void notify(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	if (!path || (*path != '/' && *path != '@') || strlen(path) >= sizeof(a.sun_path))
-		return;
-	memcpy(a.sun_path, path, strlen(path));
-	if (*path == '@')
-		a.sun_path[0] = '\0';
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	/* Without an ear there is nobody to tell. */
-	(void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&a,
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
-	close(fd);
-}
-
 void startup_ready(int ready)
 {
-	notify("READY=1");
+	(void)startup_notify("READY=1", -1); /* without an ear there is nobody to tell */
 	if (ready < 0)
 		return;
 	(void)!chdir("/"); /* so that no directory is kept busy */
@@ -309,14 +266,4 @@ void startup_ready(int ready)
 	}
 	(void)!write(ready, "1", 1);
 	close(ready);
-}
-
-void startup_working(void)
-{
-	notify("EXTEND_TIMEOUT_USEC=60000000");
-}
-
-void startup_stopping(void)
-{
-	notify("STOPPING=1");
 }

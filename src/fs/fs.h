@@ -17,9 +17,13 @@ struct err;
 struct fs;
 
 /* `options` is a comma-separated list for libfuse and the kernel, "" for none; default_permissions is
- * always on. `tree` outlives the mount. */
-int fs_mount(const struct tree *tree, const char *source, const char *mountpoint,
+ * always on. `tree` outlives the mount. `device` is that of a mount made beforehand, which is then served and
+ * never unmounted; -1: there is none. */
+int fs_mount(const struct tree *tree, const char *source, const char *mountpoint, int device,
 	const char *options, bool debug, struct err *err, struct fs **out);
+/* Only mounts: whoever has the device may serve it. */
+int fs_mount_device(const char *source, const char *mountpoint, const char *options,
+	struct err *err, int *out_device);
 int fs_fd(const struct fs *fs);
 /* Handles at most `limit` requests. 0; -ENODEV: somebody unmounted it. */
 int fs_receive(struct fs *fs, unsigned limit);

@@ -189,7 +189,8 @@ __attribute__((format(printf, 2, 0))) static void keep_message(
 		*p = ' ';
 }
 
-static int session_make(struct fs *fs, const char *source, const char *options, bool debug)
+static int session_make(const char *source, const char *options, bool debug, struct fs *fs,
+	struct fuse_session **out)
 {
 	struct buf all = BUF(8192);
 	buf_adds(&all, "default_permissions,subtype=webhookfs,fsname=");
@@ -204,17 +205,44 @@ static int session_make(struct fs *fs, const char *source, const char *options, 
 			(debug && fuse_opt_add_arg(&args, "-d"))))
 		r = -ENOMEM;
 	if (!r) {
-		fs->session = fuse_session_new(&args, &ops, sizeof(ops), fs);
-		r = fs->session ? 0 : -EINVAL;
+		*out = fuse_session_new(&args, &ops, sizeof(ops), fs);
+		r = *out ? 0 : -EINVAL;
 	}
 	fuse_opt_free_args(&args);
 	buf_release(&all);
 	return r;
 }
 
-int fs_mount(const struct tree *tree, const char *source, const char *mountpoint,
+static int cannot_mount(const char *mountpoint, int error, struct err *err)
+{
+	return err_set(err, -error, ERR_NO_COLUMN, "cannot mount on %s: %s", mountpoint,
+		*last_message ? last_message : strerror(-error));
+}
+
+int fs_mount_device(const char *source, const char *mountpoint, const char *options,
+	struct err *err, int *out_device)
+{
+	struct fuse_session *session = NULL;
+	*last_message = '\0';
+	fuse_set_log_func(keep_message);
+	int fd = -1, r = session_make(source, options, false, NULL, &session);
+	if (!r && fuse_session_mount(session, mountpoint))
+		r = -EIO;
+	if (!r && (fd = fcntl(fuse_session_fd(session), F_DUPFD_CLOEXEC, 0)) < 0)
+		r = -errno;
+	if (session)
+		fuse_session_destroy(session); /* closes its own descriptor, and leaves the mount */
+	if (r)
+		return cannot_mount(mountpoint, r, err);
+	*out_device = fd;
+	return 0;
+}
+
+int fs_mount(const struct tree *tree, const char *source, const char *mountpoint, int device,
 	const char *options, bool debug, struct err *err, struct fs **out)
 {
+	char given[32]; /* this is how libfuse is told of a device, and then it unmounts nothing */
+	snprintf(given, sizeof(given), "/dev/fd/%d", device);
 	struct fs *fs = calloc(1, sizeof(*fs));
 	if (!fs)
 		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
@@ -224,14 +252,15 @@ int fs_mount(const struct tree *tree, const char *source, const char *mountpoint
 	fs->log_page = malloc(fs->log_page_size);
 	*last_message = '\0';
 	fuse_set_log_func(keep_message);
-	int r = fs->mountpoint && fs->log_page ? session_make(fs, source, options, debug) : -ENOMEM;
-	if (!r && fuse_session_mount(fs->session, mountpoint))
+	int r = fs->mountpoint && fs->log_page
+		? session_make(source, options, debug, fs, &fs->session)
+		: -ENOMEM;
+	if (!r && fuse_session_mount(fs->session, device < 0 ? mountpoint : given))
 		r = -EIO;
 	if (!r && fcntl(fuse_session_fd(fs->session), F_SETFL, O_NONBLOCK) < 0)
 		r = -errno;
 	if (r) {
-		(void)err_set(err, -r, ERR_NO_COLUMN, "cannot mount on %s: %s", mountpoint,
-			*last_message ? last_message : strerror(-r));
+		(void)cannot_mount(mountpoint, r, err);
 		fs_unmount(fs);
 		return r;
 	}

@@ -192,6 +192,7 @@ heard() {
     ! heard STOPPING=1 || fail 'too early'
     terminate
     eventually 10 heard STOPPING=1
+    heard FDSTOREREMOVE=1 # of a mount that was handed over, nobody is to keep anything
     wait "$EAR"
     rm -f "$HERE/notify" "$HERE/heard"
   done

@@ -47,7 +47,7 @@ sums() {
   local option
   run "$WEBHOOKFS" -h
   [ "$status" -eq 0 ]
-  for option in -f -d -h -V; do
+  for option in -f -d -m -h -V; do
     [[ $output == *$'\n'"  $option "* ]] || fail "$option is missing"
   done
   for option in project types sync retention max_backlog max_inflight grace cacert; do
