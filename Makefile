@@ -197,9 +197,18 @@ format:
 demo: $B/webhookfs
 	@contrib/demo/demo.sh $B/webhookfs
 
-# ---- installing: `mount -t fuse.webhookfs` and fstab look for the program in PATH
+# ---- installing: `mount -t fuse.webhookfs` and fstab look for the program in PATH; mount(8) brings the helper
 
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+USERUNITDIR ?= $(PREFIX)/lib/systemd/user
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 install: $B/webhookfs
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5
@@ -214,6 +223,36 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/webhookfs-run $(DESTDIR)$(PREFIX)/share/man/man1/webhookfs-run.1
 	rm -f $(DESTDIR)$(PREFIX)/bin/webhookfs $(DESTDIR)$(PREFIX)/share/man/man8/webhookfs.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/webhookfs.5
+# FILE:DIRECTORY:MODE. One row installs a file, and removes it.
+INSTALLED := \
+	$B/webhookfs:$(BINDIR):755 \
+	contrib/inotify/webhookfs-inotify:$(BINDIR):755 \
+	$(patsubst %,%:$(BINDIR):755,$(wildcard contrib/webhookfs-run)) \
+	$(patsubst %,%:$(MANDIR)/man5:644,$(wildcard docs/*.5)) \
+	$(patsubst %,%:$(MANDIR)/man8:644,$(wildcard docs/*.8)) \
+	$(patsubst %,%:$(MANDIR)/man1:644,$(wildcard docs/*.1)) \
+	$B/completion/webhookfs:$(BASHDIR):644 \
+	$B/completion/webhookfs-run:$(BASHDIR):644 \
+	contrib/completion/_webhookfs:$(ZSHDIR):644 \
+	contrib/completion/webhookfs.fish:$(FISHDIR):644 \
+	$(patsubst contrib/systemd/%,$B/systemd/%:$(UNITDIR):644,$(wildcard contrib/systemd/*.service contrib/systemd/*.socket)) \
+	$(patsubst contrib/systemd/%,$B/systemd/%:$(USERUNITDIR):644,$(wildcard contrib/systemd/user/*.service)) \
+	contrib/systemd/sysusers.d/webhookfs.conf:$(SYSUSERSDIR):644 \
+	contrib/systemd/tmpfiles.d/webhookfs.conf:$(TMPFILESDIR):644
+# bash looks for a completion under the command's name.
+$B/completion/%: contrib/completion/webhookfs.bash
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+# Units name the program by its path.
+$B/systemd/%: contrib/systemd/% Makefile
+	$(Q)sed 's|/usr/bin/|$(BINDIR)/|g' $< >$@
+row_words = $(subst :, ,$1)
+row_file = $(word 1,$(call row_words,$1))
+row_target = $(DESTDIR)$(word 2,$(call row_words,$1))/$(notdir $(call row_file,$1))
+row_mode = $(word 3,$(call row_words,$1))
+install: $(foreach row,$(INSTALLED),$(call row_file,$(row)))
+	$(foreach row,$(INSTALLED),install -D -m $(call row_mode,$(row)) $(call row_file,$(row)) $(call row_target,$(row)) &&) :
+	rm -f $(foreach row,$(INSTALLED),$(call row_target,$(row)))
 
 # ---- what all this needs, from Debian's packages
 
