@@ -41,7 +41,8 @@ FUZZER := $(findstring fuzzer,$(SAN))
 FUZZ := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
 UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all check unit e2e faults lint torture abuse longrun analyze valgrind fuzz fuzzers fuzz-merge statefuzz format docs-tables docs-tools docs-faults deps demo install uninstall clean help
+.PHONY: all check unit e2e faults lint torture abuse longrun analyze valgrind fuzz fuzzers fuzz-merge statefuzz format docs-tables docs-tools docs-faults deps demo install uninstall deb check-deb \ clean help
+	clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -254,6 +255,25 @@ install: $(foreach row,$(INSTALLED),$(call row_file,$(row)))
 	$(foreach row,$(INSTALLED),install -D -m $(call row_mode,$(row)) $(call row_file,$(row)) $(call row_target,$(row)) &&) :
 	rm -f $(foreach row,$(INSTALLED),$(call row_target,$(row)))
 
+# ---- packages: Debian's is built of a copy of the source, with contrib/debian beside it
+
+DEB := build/deb
+DEB_SOURCE := $(DEB)/webhookfs-$(VERSION)
+
+deb:
+	@contrib/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_DEB)
+	@rm -rf $(DEB) && mkdir -p $(DEB_SOURCE)
+	@cp -R Makefile README.md LICENSE src tests docs contrib $(DEB_SOURCE)
+	@cp -R contrib/debian $(DEB_SOURCE)/debian
+	@sed -i 's/@VERSION@/$(VERSION)/; s/@DATE@/$(shell LC_ALL=C date -R)/' $(DEB_SOURCE)/debian/changelog
+	cd $(DEB_SOURCE) && dpkg-buildpackage -us -uc -b
+	lintian --fail-on error,warning $(DEB)/*.changes
+	@ls $(DEB)/*.deb
+
+check-deb:
+	@contrib/deps.sh debootstrap
+	tests/package/deb
+
 # ---- what all this needs, from Debian's packages
 
 DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev libjansson-dev \
@@ -262,6 +282,9 @@ DEPS_RUN := fuse3 ca-certificates
 DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-rt-dev libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
 	nginx-light mandoc shellcheck sqlite3 python3 perl rsync inotify-tools acl \
 	busybox dash ed git mksh moreutils nano patch socat stress-ng vim zsh
+	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat systemd vim zsh
+
+DEPS_DEB := debhelper dpkg-dev lintian systemd libcmocka-dev libmicrohttpd-dev
 
 deps:
 	@contrib/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
@@ -282,6 +305,7 @@ help:
 	@echo 'make docs-tables  writes the tables of the source into the manual'
 	@echo 'make docs-tools   writes what each tool does into docs/tools.md, as the test finds it'
 	@echo 'make docs-faults  writes what becomes of bad receivers into docs/faults.md, as the test finds it'
+	@echo 'make deb        builds a Debian package in $(DEB), and make check-deb installs it in a chroot'
 	@echo 'make check      all tests (unit, e2e and lint run a part)'
 	@echo 'make fuzz       looks for inputs that break a parser, T=60 seconds for each; statefuzz for operations'
 	@echo 'make analyze    clang-tidy, gcc -fanalyzer and cppcheck over the source'

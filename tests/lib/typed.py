@@ -13,7 +13,7 @@ import select
 import sys
 import time
 
-LIMIT_S = 8
+LIMIT_S = 30
 
 
 def plain(text):
