@@ -41,7 +41,7 @@ FUZZER := $(findstring fuzzer,$(SAN))
 FUZZ := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
 UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all check unit e2e faults lint torture abuse longrun analyze valgrind fuzz fuzzers fuzz-merge statefuzz format docs-tables docs-tools docs-faults deps demo install uninstall deb check-deb \ clean help
+.PHONY: all check unit e2e faults lint torture abuse longrun analyze valgrind fuzz fuzzers fuzz-merge statefuzz format docs-tables docs-tools docs-faults deps demo install uninstall deb check-deb \
 	clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -281,8 +281,7 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev li
 DEPS_RUN := fuse3 ca-certificates
 DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-rt-dev libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
 	nginx-light mandoc shellcheck sqlite3 python3 perl rsync inotify-tools acl \
-	busybox dash ed git mksh moreutils nano patch socat stress-ng vim zsh
-	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat systemd vim zsh
+	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat stress-ng systemd vim zsh
 
 DEPS_DEB := debhelper dpkg-dev lintian systemd libcmocka-dev libmicrohttpd-dev
 

@@ -3,6 +3,7 @@
  * commits what a tool has written beside the file that it means.
  */
 #include "fs/fuse_internal.h"
+#include "util/libc.h"
 
 #include <stdio.h>
 #include <string.h>

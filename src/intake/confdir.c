@@ -1,6 +1,7 @@
 #include "intake/confdir_internal.h"
 #include "intake/dirwatch.h"
 #include "util/file.h"
+#include "util/libc.h"
 
 #include <dirent.h>
 #include <errno.h>

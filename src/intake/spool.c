@@ -1,6 +1,7 @@
 #include "intake/dirwatch.h"
 #include "intake/spool_internal.h"
 #include "util/err.h"
+#include "util/libc.h"
 #include "util/text.h"
 
 #include <dirent.h>

@@ -3,6 +3,8 @@
  */
 #include "intake/spool_internal.h"
 
+#include "util/libc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

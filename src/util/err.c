@@ -2,6 +2,7 @@
 
 #include "util/text.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,9 +37,38 @@ void err_shift(struct err *err, size_t by)
 		err->column += by;
 }
 
+#ifdef __GLIBC__
 const char *err_name(int code)
 {
 	const char *name = strerrorname_np(code);
 
 	return name ? name : "E?";
 }
+#else
+/* musl has no names; these are the ones that users meet. */
+const char *err_name(int code)
+{
+	static const struct {
+		int code;
+		const char *name;
+	} names[] = {
+#define NAMED(code)         \
+	{                   \
+		code, #code \
+	}
+		NAMED(EPERM), NAMED(ENOENT), NAMED(EINTR), NAMED(EIO), NAMED(E2BIG), NAMED(EAGAIN),
+		NAMED(ENOMEM), NAMED(EACCES), NAMED(EBUSY), NAMED(EEXIST), NAMED(ENODEV),
+		NAMED(ENOTDIR), NAMED(EISDIR), NAMED(EINVAL), NAMED(EMFILE), NAMED(EFBIG),
+		NAMED(ENOSPC), NAMED(EROFS), NAMED(ERANGE), NAMED(ENAMETOOLONG), NAMED(ENOTEMPTY),
+		NAMED(ELOOP), NAMED(EBADMSG), NAMED(EILSEQ), NAMED(EPROTO), NAMED(ESHUTDOWN),
+		NAMED(ETIMEDOUT), NAMED(ECONNREFUSED), NAMED(EHOSTUNREACH), NAMED(EREMOTEIO),
+		NAMED(EDQUOT)
+#undef NAMED
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (names[i].code == code)
+			return names[i].name;
+	return "E?";
+}
+#endif
