@@ -489,11 +489,23 @@ int engine_attach(struct engine *e, struct fs *fs, struct err *err)
 	return 0;
 }
 
+void engine_confined(struct engine *e, unsigned confined)
+{
+	e->confined = confined;
+}
+
+bool engine_mounted(const struct engine *e)
+{
+	return e && e->mountwatch && mountwatch_present(e->mountwatch) == 1;
+}
+
 void engine_free(struct engine *e)
 {
 	if (!e)
 		return;
 	client_free(e->client);
+	if (e->confined)
+		fs_gone(e->fs); /* it may not unmount any more, and only lets go of it */
 	fs_unmount(e->fs);
 	e->fs = NULL;
 	mountwatch_free(e->mountwatch);

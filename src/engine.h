@@ -12,6 +12,8 @@
  *
  * Errors: 0 or -errno, with a sentence for the person who starts the daemon.
  */
+#include <stdbool.h>
+
 struct engine;
 struct err;
 struct fs;
@@ -25,7 +27,11 @@ struct tree *engine_tree(struct engine *e);
 int engine_take_pipe(struct engine *e, int fd, struct err *err);
 /* The mount is there: serve it, and open the named pipe in it. */
 int engine_attach(struct engine *e, struct fs *fs, struct err *err);
+/* What confine.h has done, for `status`. If that is anything, the mount is taken off by somebody else. */
+void engine_confined(struct engine *e, unsigned confined);
+/* The mount is there still. */
+bool engine_mounted(const struct engine *e);
 /* Runs until SIGTERM, SIGINT or an unmount, then lets transfers finish. 0, or -errno. */
 int engine_run(struct engine *e);
-/* Unmounts, saves what is left to save, frees. NULL is fine. */
+/* Unmounts, or only leaves the mount; saves what is left to save, frees. NULL is fine. */
 void engine_free(struct engine *e);

@@ -203,6 +203,7 @@ struct engine {
 	struct test_run *tests;
 	uint64_t test_count;
 
+	unsigned confined; /* confine.h */
 	bool stopping;
 	bool unmounted;
 	int64_t unmount_due_ms; /* the mount has gone; when waiting for ENODEV ends */

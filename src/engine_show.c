@@ -3,6 +3,7 @@
  */
 #include "engine_parts.h"
 
+#include "confine.h"
 #include "model/queue.h"
 #include "model/registry.h"
 #include "store/store.h"
@@ -40,6 +41,9 @@ void show_status(void *ctx, struct buf *out)
 	show_number(out, "failed", e->counters.failed);
 	show_number(out, "backlog_bytes", (int64_t)store_backlog_bytes(e->store));
 	show_number(out, "backlog_limit", (int64_t)e->options->max_backlog);
+	buf_adds(out, "confined ");
+	confine_show(e->confined, out);
+	buf_addc(out, '\n');
 }
 
 void show_errors(void *ctx, struct buf *out)

@@ -3,11 +3,13 @@
  *
  * Exit status: 0 after a clean end, 1 when something failed, 2 for a wrong command line.
  */
+#include "confine.h"
 #include "engine.h"
 #include "fs/fs.h"
 #include "model/json.h"
 #include "options.h"
 #include "startup.h"
+#include "unmounter.h"
 #include "util/buf.h"
 #include "util/err.h"
 #include "util/log.h"
@@ -31,10 +33,13 @@ static void hide_memory(bool hide)
 	(void)prctl(PR_SET_DUMPABLE, hide ? 0 : 1);
 }
 
-static int serve(struct options *o, const struct handed *handed, int ready, struct err *err)
+static int serve(struct options *o, const struct handed *handed, int ready,
+	struct unmounter *unmounter, struct err *err)
 {
 	struct engine *engine = NULL;
 	struct fs *fs;
+	bool mounted = false;
+	unsigned confined = 0;
 	int r = engine_new(o, err, &engine);
 	for (int i = 0; i < handed->count && !r; i++)
 		r = engine_take_pipe(engine, handed->pipes[i], err);
@@ -44,6 +49,10 @@ static int serve(struct options *o, const struct handed *handed, int ready, stru
 	if (!r)
 		r = engine_attach(engine, fs, err);
 	if (!r) {
+		/* All is open and mounted; there is no second thread yet. */
+		if (unmounter->socket >= 0)
+			confined = confine(o);
+		engine_confined(engine, confined);
 		startup_ready(ready);
 		if (ready >= 0)
 			log_to_syslog();
@@ -51,8 +60,10 @@ static int serve(struct options *o, const struct handed *handed, int ready, stru
 		startup_stopping();
 		if (r)
 			(void)err_set(err, -r, ERR_NO_COLUMN, "%s", strerror(-r));
+		mounted = confined && engine_mounted(engine);
 	}
 	engine_free(engine);
+	unmounter_finish(unmounter, mounted);
 	return r;
 }
 
@@ -74,6 +85,7 @@ static int run(struct options *o, struct err *err)
 {
 	int lock, ready = -1;
 	struct handed handed;
+	struct unmounter unmounter = UNMOUNTER_NONE;
 	startup_handed(o->mountpoint, &handed);
 	umask(077);
 	hide_memory(true);
@@ -88,10 +100,15 @@ static int run(struct options *o, struct err *err)
 	if (!o->foreground && (r = startup_background(&ready)))
 		return err_set(
 			err, -r, ERR_NO_COLUMN, "cannot go to the background: %s", strerror(-r));
+	/* While nothing secret has been read, and nothing is locked that it would hold. */
+	if (o->confine && unmounter_start(o->mountpoint, &unmounter))
+		log_warning("there is no process to unmount at the end: nothing is confined");
 	r = startup_state_dir(o->state_dir, o->mountpoint, err, &lock);
-	if (r)
+	if (r) {
+		unmounter_finish(&unmounter, false);
 		return r;
-	r = serve(o, &handed, ready, err);
+	}
+	r = serve(o, &handed, ready, &unmounter, err);
 	close(lock);
 	return r;
 }

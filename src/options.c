@@ -317,6 +317,14 @@ const struct setting options_table[] = {
 		.example = "5",
 		.summary =
 			"How many old logs stay in the state directory, as log.jsonl.1 and so on." },
+	{ .name = "confine",
+		.type = SETTING_BOOL,
+		.offset = offsetof(struct options, confine),
+		.def = "1",
+		.grammar = "0 | 1",
+		.example = "0",
+		.summary =
+			"Whether the daemon denies itself all that it does not need once it serves." },
 };
 const size_t options_count = sizeof(options_table) / sizeof(*options_table);
 

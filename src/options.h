@@ -36,6 +36,7 @@ struct options {
 	uint64_t log_size; /* bytes; 0: never rotated */
 	uint64_t log_keep;
 	char *proxy; /* a url that curl takes; NULL: none */
+	bool confine;
 };
 
 /* The -o options; `offset`s count in struct options. */

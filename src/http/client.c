@@ -1,6 +1,7 @@
 /*
  * One thread drives one curl multi with curl_multi_socket_action over an epoll of its own; the rest of
- * the program meets it at two mailboxes.
+ * the program meets it at two mailboxes. It begins with the first request, so that whatever the main
+ * thread has denied itself before holds for it too.
  */
 #include "http/client.h"
 
@@ -251,7 +252,7 @@ static int client_prepare(struct client *c, const struct client_options *o)
 }
 
 /* With every signal blocked: they are the main thread's. */
-static int client_launch(struct client *c)
+static bool client_launch(struct client *c)
 {
 	sigset_t all, before;
 	int error;
@@ -261,7 +262,7 @@ static int client_launch(struct client *c)
 	error = pthread_create(&c->thread, NULL, client_run, c);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	c->running = error == 0;
-	return -error;
+	return c->running;
 }
 
 int client_new(const struct client_options *o, struct err *err, struct client **out)
@@ -284,8 +285,6 @@ int client_new(const struct client_options *o, struct err *err, struct client **
 		return -ENOMEM;
 	}
 	r = client_prepare(c, o);
-	if (r == 0)
-		r = client_launch(c);
 	if (r < 0) {
 		client_free(c);
 		return r;
@@ -294,12 +293,12 @@ int client_new(const struct client_options *o, struct err *err, struct client **
 	return 0;
 }
 
-static void client_post(struct client *c, struct letter *l)
+static void post(struct mailbox *to, struct letter *l)
 {
 	struct letter *list = NULL;
 
 	DL_APPEND(list, l);
-	mailbox_put(&c->in, list);
+	mailbox_put(to, list);
 }
 
 void client_free(struct client *c)
@@ -310,7 +309,7 @@ void client_free(struct client *c)
 		return;
 	if (c->running) {
 		c->stop.kind = LETTER_STOP;
-		client_post(c, &c->stop);
+		post(&c->in, &c->stop);
 		pthread_join(c->thread, NULL);
 	}
 	DL_CONCAT(c->pool, c->busy);
@@ -333,7 +332,16 @@ void client_free(struct client *c)
 
 void client_send(struct client *c, struct request *r)
 {
-	client_post(c, (struct letter *)r);
+	struct letter *l = (struct letter *)r;
+
+	if (c->running || client_launch(c)) {
+		post(&c->in, l);
+		return;
+	}
+	ending_local(&l->outcome, CURLE_OUT_OF_MEMORY);
+	l->outcome.tag = r->tag;
+	request_release(r);
+	post(&c->out, l);
 }
 
 void client_cancel(struct client *c, uint64_t tag)
@@ -341,7 +349,7 @@ void client_cancel(struct client *c, uint64_t tag)
 	struct letter *l = letter_new(LETTER_CANCEL);
 
 	l->request.tag = tag;
-	client_post(c, l);
+	post(&c->in, l);
 }
 
 int client_fd(const struct client *c)

@@ -228,8 +228,8 @@ request() {
 
 # ---- the end of every test
 
-# processes: those with a path of this test among their arguments.
-processes() {
+# with_paths: the processes with a path of this test among their arguments.
+with_paths() {
   local directory argument
   for directory in /proc/[0-9]*; do
     while IFS= read -r -d '' argument; do
@@ -241,9 +241,27 @@ processes() {
   done
 }
 
+# Each daemon has one, which ends with it.
+is_unmounter() {
+  [ "$(cat "/proc/$1/comm" 2>/dev/null)" = webhookfs-umnt ]
+}
+
+# processes: with_paths, but for unmounters.
+processes() {
+  local pid
+  for pid in $(with_paths); do
+    is_unmounter "$pid" || echo "$pid"
+  done
+}
+
+no_unmounter() {
+  [ "$(with_paths)" = "$(processes)" ]
+}
+
 left_over() {
   local bad=0 pid point
-  for pid in $(processes); do
+  eventually 10 no_unmounter || bad=1
+  for pid in $(with_paths); do
     echo "left over: process $pid, $(tr '\0' ' ' <"/proc/$pid/cmdline")"
     kill -KILL "$pid" || : # ended by itself just now
     bad=1
