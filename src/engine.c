@@ -496,7 +496,8 @@ void engine_confined(struct engine *e, unsigned confined)
 
 bool engine_mounted(const struct engine *e)
 {
-	return e && e->mountwatch && mountwatch_present(e->mountwatch) == 1;
+	/* Not by the table alone: another mount may have its number by now. */
+	return !e->unmounted && mountwatch_present(e->mountwatch) == 1;
 }
 
 void engine_free(struct engine *e)

@@ -290,6 +290,8 @@ int fs_receive(struct fs *fs, unsigned limit)
 			return -ENODEV;
 		fs->tree->backend.catch_up(fs->tree->backend.ctx);
 		fuse_session_process_buf(fs->session, &fs->request);
+		/* It may have been a secret, and the next request may be shorter. */
+		explicit_bzero(fs->request.mem, (size_t)r);
 	}
 	return 0;
 }
