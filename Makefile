@@ -211,24 +211,11 @@ BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
-install: $B/webhookfs
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5
-	install -m 755 $B/webhookfs $(DESTDIR)$(PREFIX)/bin/webhookfs
-	install -m 755 contrib/webhookfs-run/webhookfs-run $(DESTDIR)$(PREFIX)/bin/webhookfs-run
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 docs/webhookfs-run.1 $(DESTDIR)$(PREFIX)/share/man/man1/webhookfs-run.1
-	install -m 644 docs/webhookfs.8 $(DESTDIR)$(PREFIX)/share/man/man8/webhookfs.8
-	install -m 644 docs/webhookfs.5 $(DESTDIR)$(PREFIX)/share/man/man5/webhookfs.5
-
-uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/webhookfs-run $(DESTDIR)$(PREFIX)/share/man/man1/webhookfs-run.1
-	rm -f $(DESTDIR)$(PREFIX)/bin/webhookfs $(DESTDIR)$(PREFIX)/share/man/man8/webhookfs.8 \
-		$(DESTDIR)$(PREFIX)/share/man/man5/webhookfs.5
 # FILE:DIRECTORY:MODE. One row installs a file, and removes it.
 INSTALLED := \
 	$B/webhookfs:$(BINDIR):755 \
 	contrib/inotify/webhookfs-inotify:$(BINDIR):755 \
-	$(patsubst %,%:$(BINDIR):755,$(wildcard contrib/webhookfs-run)) \
+	contrib/webhookfs-run/webhookfs-run:$(BINDIR):755 \
 	$(patsubst %,%:$(MANDIR)/man5:644,$(wildcard docs/*.5)) \
 	$(patsubst %,%:$(MANDIR)/man8:644,$(wildcard docs/*.8)) \
 	$(patsubst %,%:$(MANDIR)/man1:644,$(wildcard docs/*.1)) \
@@ -240,19 +227,25 @@ INSTALLED := \
 	$(patsubst contrib/systemd/%,$B/systemd/%:$(USERUNITDIR):644,$(wildcard contrib/systemd/user/*.service)) \
 	contrib/systemd/sysusers.d/webhookfs.conf:$(SYSUSERSDIR):644 \
 	contrib/systemd/tmpfiles.d/webhookfs.conf:$(TMPFILESDIR):644
+
 # bash looks for a completion under the command's name.
 $B/completion/%: contrib/completion/webhookfs.bash
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
+
 # Units name the program by its path.
 $B/systemd/%: contrib/systemd/% Makefile
 	$(Q)sed 's|/usr/bin/|$(BINDIR)/|g' $< >$@
+
 row_words = $(subst :, ,$1)
 row_file = $(word 1,$(call row_words,$1))
 row_target = $(DESTDIR)$(word 2,$(call row_words,$1))/$(notdir $(call row_file,$1))
 row_mode = $(word 3,$(call row_words,$1))
+
 install: $(foreach row,$(INSTALLED),$(call row_file,$(row)))
 	$(foreach row,$(INSTALLED),install -D -m $(call row_mode,$(row)) $(call row_file,$(row)) $(call row_target,$(row)) &&) :
+
+uninstall:
 	rm -f $(foreach row,$(INSTALLED),$(call row_target,$(row)))
 
 # ---- packages: Debian's is built of a copy of the source, with contrib/debian beside it

@@ -39,16 +39,17 @@ struct ruleset {
 };
 
 #define READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define MAKE \
-	(LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_FIFO)
+/* Of all kinds: what others have put there is moved, whatever it is, and a move makes it. */
+#define MAKE                                                                  \
+	(LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |          \
+		LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM |  \
+		LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_CHAR | \
+		LANDLOCK_ACCESS_FS_MAKE_BLOCK)
 #define REMOVE (LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE)
 #define WRITE  (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REFER | FS_TRUNCATE)
 #define OWN    (READ | WRITE | MAKE | REMOVE)
 /* All that is denied where no rule allows it. */
-#define HANDLED                                                                           \
-	(OWN | FS_IOCTL_DEV | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | \
-		LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SOCK |            \
-		LANDLOCK_ACCESS_FS_MAKE_SYM)
+#define HANDLED (OWN | FS_IOCTL_DEV | LANDLOCK_ACCESS_FS_EXECUTE)
 
 /* What the C library, its modules for names, and TLS read; what is not there is passed over. */
 static const char *const system_dirs[] = { "/etc", "/usr", "/lib", "/lib32", "/lib64", "/libx32",

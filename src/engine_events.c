@@ -175,22 +175,28 @@ int line_take(
 	return r;
 }
 
-int backlog_full(struct engine *e, size_t len, struct err *err)
+int backlog_full(struct engine *e, size_t len, uint32_t uid, struct err *err)
 {
 	uint64_t backlog = store_backlog_bytes(e->store), max = e->options->max_backlog;
-	if (backlog + len <= max)
+	uint64_t share = who_share(uid, e->tree.uid, max);
+	if (backlog + len <= share)
 		return 0;
+	if (share < max && backlog + len <= max)
+		return err_set(err, ENOSPC, ERR_NO_COLUMN,
+			"%llu bytes of events wait for delivery; of max_backlog, which is %llu, the "
+			"last eighth is for root and the mounting user",
+			(unsigned long long)backlog, (unsigned long long)max);
 	return err_set(err, ENOSPC, ERR_NO_COLUMN,
 		"%llu bytes of events wait for delivery, and max_backlog is %llu; see hooks/*/status "
 		"for why they do not leave",
 		(unsigned long long)backlog, (unsigned long long)max);
 }
 
-static int may_take(struct engine *e, size_t len, struct err *err)
+static int may_take(struct engine *e, size_t len, struct who who, struct err *err)
 {
 	if (e->stopping)
 		return err_set(err, ESHUTDOWN, ERR_NO_COLUMN, "webhookfs is stopping");
-	return backlog_full(e, len, err);
+	return backlog_full(e, len, who.uid, err);
 }
 
 /* ---- the file events */
@@ -220,7 +226,7 @@ ssize_t events_take(void *ctx, struct framing *f, const char *data, size_t len, 
 	const char *line;
 	size_t pos = 0, taken = 0, line_len;
 	bool bad;
-	if (may_take(e, len, &err)) {
+	if (may_take(e, len, who, &err)) {
 		framing_drop(f); /* or its end would be a line of its own */
 		return events_refused(e, who, NULL, 0, 0, &err);
 	}
@@ -269,7 +275,7 @@ int events_end(void *ctx, struct framing *f, struct who who)
 	const char *line = framing_rest(f, &len);
 	if (!len)
 		return 0;
-	int r = may_take(e, len, &err);
+	int r = may_take(e, len, who, &err);
 	if (!r)
 		r = line_take(e, line, len, who.uid, &bad, &err);
 	if (r && err.code)

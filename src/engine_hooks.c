@@ -28,6 +28,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HOOKS_OF_ONE_MAX 1000
+
 /* ---- what the engine keeps of each */
 
 struct hook_state *hook_state_of(const struct engine *e, int64_t id)
@@ -250,11 +252,29 @@ static int check_new_name(struct engine *e, const char *name, struct err *err)
 	return 0;
 }
 
+/* Who is neither root nor the mounting user fills neither memory nor the listing for all others. */
+static int check_quota(const struct engine *e, struct who who, struct err *err)
+{
+	unsigned count = 0;
+	if (who.uid == 0 || who.uid == e->tree.uid)
+		return 0;
+	const struct hook *h = NULL;
+	while ((h = registry_next(e->registry, h ? h->id : 0)))
+		count += h->uid == who.uid;
+	if (count < HOOKS_OF_ONE_MAX)
+		return 0;
+	return err_set(err, EDQUOT, ERR_NO_COLUMN,
+		"%u hooks belong to you, and no more than %d may: remove some", count,
+		HOOKS_OF_ONE_MAX);
+}
+
 int hook_make(void *ctx, const char *name, mode_t mode, struct who who, struct err *err)
 {
 	struct engine *e = ctx;
 	int64_t id;
-	int r = check_new_name(e, name, err);
+	int r = check_quota(e, who, err);
+	if (!r)
+		r = check_new_name(e, name, err);
 	if (r)
 		return r;
 	r = engine_settle(e, store_hook_add(e->store, name, &id));

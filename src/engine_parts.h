@@ -254,7 +254,8 @@ int line_take(
 int line_check(
 	struct engine *e, const char *line, size_t len, struct err *err); /* no more than that */
 int line_too_long(struct err *err);
-int backlog_full(struct engine *e, size_t len, struct err *err); /* 0, or -ENOSPC with a sentence */
+/* 0, or -ENOSPC with a sentence: no more of this user. */
+int backlog_full(struct engine *e, size_t len, uint32_t uid, struct err *err);
 
 /* ---- engine_pipe.c: the named pipes */
 

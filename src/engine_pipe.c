@@ -213,7 +213,7 @@ static bool pipe_line(struct pipe_intake *p, size_t len, bool ended)
 			p->skipping = !ended;
 		return !p->stopped;
 	}
-	if (backlog_full(e, len, &err)) {
+	if (backlog_full(e, len, UID_UNKNOWN, &err)) {
 		p->stopped = true;
 		return false;
 	}
@@ -317,6 +317,11 @@ static int open_option(struct engine *e, struct err *err)
 	if (r == -EEXIST || r == -ELOOP)
 		return err_set(err, EEXIST, ERR_NO_COLUMN,
 			"fifo=%s is there and is no named pipe: move it away, or take another path",
+			path);
+	if (r == -EPERM)
+		return err_set(err, EPERM, ERR_NO_COLUMN,
+			"fifo=%s is somebody else's, in a directory where all may make files, and he "
+			"could read what is written to it: remove it, or take another path",
 			path);
 	if (r)
 		return err_set(err, -r, ERR_NO_COLUMN, "fifo=%s: %s", path, strerror(-r));

@@ -222,10 +222,11 @@ static int take_line(void *ctx, const char *line, size_t len)
 {
 	struct taking *t = ctx;
 	bool bad;
-	int r = backlog_full(t->walk.d->e, len, &t->err);
+	const struct spool_file *f = t->walk.f;
+	int r = backlog_full(t->walk.d->e, len, f->uid, &t->err);
 	if (r)
 		return r;
-	r = line_take(t->walk.d->e, line, len, t->walk.f->uid, &bad, &t->err);
+	r = line_take(t->walk.d->e, line, len, f->uid, &bad, &t->err);
 	if (r && bad)
 		return 0; /* it was good: who can write to a claimed file has made it so */
 	t->failed = r;

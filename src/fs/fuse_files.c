@@ -93,9 +93,9 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 
 int judge_room(const struct fs *fs, struct who who, unsigned handles, size_t bytes, struct err *err)
 {
-	unsigned share = who.uid == 0 || who.uid == fs->tree->uid ? 8 : 7;
-	bool many = fs->handle_count + handles > HANDLES_MAX / 8 * share;
-	if (!many && fs->handle_bytes + bytes <= HANDLE_BYTES_MAX / 8 * share)
+	uint32_t mounter = fs->tree->uid;
+	bool many = fs->handle_count + handles > who_share(who.uid, mounter, HANDLES_MAX);
+	if (!many && fs->handle_bytes + bytes <= who_share(who.uid, mounter, HANDLE_BYTES_MAX))
 		return 0;
 	return err_set(err, many ? ENFILE : ENOMEM, ERR_NO_COLUMN,
 		"%u files of the mount are open and hold %zu bytes, and there is no room for more; "

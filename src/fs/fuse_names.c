@@ -280,12 +280,25 @@ static int create_copy(
 	return r ? r : tree_delivery(fs->tree, id, n);
 }
 
+/* A stranger with many hooks leaves room for the editors of root and the mounting user. */
+static int judge_scratch(const struct fs *fs, struct who who, struct err *err)
+{
+	if (scratches_count(fs->tree->scratches) <
+		who_share(who.uid, fs->tree->uid, SCRATCH_FILES))
+		return 0;
+	return err_set(err, ENOSPC, ERR_NO_COLUMN,
+		"there are too many scratch files in the mount; remove some, or wait until the oldest "
+		"go by themselves");
+}
+
 static int create_scratch(struct fs *fs, const struct node *dir, const char *name, mode_t mode,
 	int flags, struct who who, struct node *n, struct err *err)
 {
 	struct scratch *f;
 	struct stat st;
 	int r = tree_name_check(dir, name, err);
+	if (!r)
+		r = judge_scratch(fs, who, err);
 	if (!r)
 		r = scratch_make(
 			fs->tree->scratches, dir->hook->id, dir->ino, name, now_of(fs), err, &f);

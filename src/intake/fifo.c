@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <linux/mount.h>
 #include <signal.h>
@@ -158,6 +159,20 @@ void fifo_cancel(struct fifo_opening *o)
 	(void)waitpid(o->child, NULL, WNOHANG);
 }
 
+/* As fs.protected_fifos of the kernel says it, which is off in most places and only for who makes one: in a
+ * directory of all, like /tmp, a stranger would read what others write to his pipe. */
+static bool is_strangers(const char *path, const struct stat *pipe)
+{
+	char *copy = strdup(path);
+	struct stat dir;
+	bool bad = !copy || stat(dirname(copy), &dir) < 0 ||
+		((dir.st_mode & S_ISVTX) && (dir.st_mode & (S_IWGRP | S_IWOTH)) &&
+			pipe->st_uid != geteuid() && pipe->st_uid != dir.st_uid);
+
+	free(copy);
+	return bad;
+}
+
 int fifo_open_beside(const char *path, int *fd, bool *made)
 {
 	struct stat st;
@@ -172,6 +187,10 @@ int fifo_open_beside(const char *path, int *fd, bool *made)
 	if (fstat(pipe, &st) < 0 || !S_ISFIFO(st.st_mode)) {
 		(void)close(pipe); /* nothing was written */
 		return -EEXIST;
+	}
+	if (!new &&is_strangers(path, &st)) {
+		(void)close(pipe); /* likewise */
+		return -EPERM;
 	}
 	fifo_enlarge(pipe);
 	*fd = pipe;

@@ -43,7 +43,7 @@ void fifo_cancel(struct fifo_opening *o);
 /*
  * Makes PATH (0600; *made) or takes up the pipe that is there: programs that wait in opening the pipe
  * of a daemon that died are served, which they would not be if it were replaced. -EEXIST: PATH is
- * there and is no pipe, -ELOOP: it is a symbolic link.
+ * there and is no pipe, -ELOOP: it is a symbolic link, -EPERM: it is a stranger's in a directory of all.
  */
 int fifo_open_beside(const char *path, int *fd, bool *made);
 /* Removes PATH if it is still the pipe that fd has open. */

@@ -48,7 +48,30 @@ static void refusal_name(struct refusal *f, const char *file)
 
 static struct refusal *refusals_newest(struct refusals *r)
 {
-	return r->count ? &r->ring[(r->count - 1) % REFUSALS_MAX] : NULL;
+	return r->count ? &r->list[r->count - 1] : NULL;
+}
+
+static unsigned refusals_of(const struct refusals *r, uint32_t uid)
+{
+	unsigned of = 0;
+	for (unsigned i = 0; i < r->count; i++)
+		of += r->list[i].who.uid == uid;
+	return of;
+}
+
+/* The oldest of whoever has the most: who is refused again and again pushes out his own. */
+static void refusals_make_room(struct refusals *r)
+{
+	unsigned oldest = 0, most = 0;
+	for (unsigned i = 0; i < r->count; i++) {
+		unsigned of = refusals_of(r, r->list[i].who.uid);
+		if (of > most) {
+			most = of;
+			oldest = i;
+		}
+	}
+	r->count--;
+	memmove(&r->list[oldest], &r->list[oldest + 1], (r->count - oldest) * sizeof(r->list[0]));
 }
 
 void refusals_add(struct refusals *r, int64_t time_ms, const char *file, struct who who,
@@ -67,7 +90,9 @@ void refusals_add(struct refusals *r, int64_t time_ms, const char *file, struct 
 		last->time_ms = time_ms;
 		return;
 	}
-	r->ring[r->count++ % REFUSALS_MAX] = f;
+	if (r->count == REFUSALS_MAX)
+		refusals_make_room(r);
+	r->list[r->count++] = f;
 }
 
 static void refusal_id(struct buf *out, const char *key, int64_t id, bool known)
@@ -97,7 +122,6 @@ static void refusal_show(const struct refusal *f, struct buf *out)
 
 void refusals_show(const struct refusals *r, struct buf *out)
 {
-	uint64_t first = r->count > REFUSALS_MAX ? r->count - REFUSALS_MAX : 0;
-	for (uint64_t i = first; i < r->count; i++)
-		refusal_show(&r->ring[i % REFUSALS_MAX], out);
+	for (unsigned i = 0; i < r->count; i++)
+		refusal_show(&r->list[i], out);
 }

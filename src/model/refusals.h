@@ -2,7 +2,8 @@
 /*
  * refusals: the last refused inputs, as the file `errors` shows them.
  *
- * A ring; pure. The text is kept around the column only, and not at all where the caller gives none
+ * Pure. When there is no room, the oldest of the user who has the most goes, so that nobody pushes out the
+ * few of another. The text is kept around the column only, and not at all where the caller gives none
  * (it may be a secret).
  */
 #include "model/who.h"
@@ -29,8 +30,8 @@ struct refusal {
 };
 
 struct refusals {
-	struct refusal ring[REFUSALS_MAX];
-	uint64_t count; /* all there ever were */
+	struct refusal list[REFUSALS_MAX]; /* the oldest first */
+	unsigned count;
 };
 
 void refusals_add(struct refusals *r, int64_t time_ms, const char *file, struct who who,

@@ -114,14 +114,22 @@ static int write_etc(void)
 	return opened("/etc/webhookfs-was-here", O_WRONLY | O_CREAT);
 }
 
-static int link_in_state(void)
+static int link_outside(void)
 {
-	return CALLED(symlink("/etc/passwd", in(state, "link")));
+	return CALLED(symlink("/etc/passwd", in(outside, "link")));
 }
 
-static int socket_in_state(void)
+static int socket_outside(void)
 {
-	return CALLED(mknod(in(state, "socket"), S_IFSOCK | 0600, 0));
+	return CALLED(mknod(in(outside, "socket"), S_IFSOCK | 0600, 0));
+}
+
+static int move_a_link(void)
+{
+	char from[96];
+
+	(void)snprintf(from, sizeof(from), "%s", in(state, "link"));
+	return CALLED(rename(from, in(spool, "link")));
 }
 
 static int listen_on_tcp(void)
@@ -269,6 +277,7 @@ static const struct attempt {
 	{ "write in the state directory", write_in_state, 0, 0 },
 	{ "write in the spool", write_in_spool, 0, 0 },
 	{ "move from one to the other", move_within, 0, 0 },
+	{ "move a link", move_a_link, 0, 0 },
 	{ "read /etc", read_etc, 0, 0 },
 	{ "write to /dev/null", write_null, 0, 0 },
 	{ "call a receiver", call_tcp, 0, ECONNREFUSED },
@@ -280,8 +289,8 @@ static const struct attempt {
 	{ "truncate elsewhere", truncate_outside, CONFINED_FILES, EACCES },
 	{ "remove elsewhere", remove_outside, CONFINED_FILES, EACCES },
 	{ "write in /etc", write_etc, CONFINED_FILES, EACCES },
-	{ "make a link", link_in_state, CONFINED_FILES, EACCES },
-	{ "make a socket's name", socket_in_state, CONFINED_FILES, EACCES },
+	{ "make a link elsewhere", link_outside, CONFINED_FILES, EACCES },
+	{ "make a socket's name elsewhere", socket_outside, CONFINED_FILES, EACCES },
 	{ "open another's memory", open_parents_memory, CONFINED_FILES, EPERM },
 	{ "listen", listen_on_tcp, CONFINED_CALLS, EPERM },
 	{ "open a packet socket", open_packets, CONFINED_CALLS, EAFNOSUPPORT },
@@ -364,6 +373,9 @@ static void try_all(uid_t uid)
 		put(state, "there");
 		put(outside, "there");
 		(void)unlink(in(spool, "there"));
+		(void)unlink(in(spool, "link"));
+		(void)unlink(in(state, "link"));
+		assert_int_equal(symlink("/etc/passwd", in(state, "link")), 0);
 		(void)unlink(in(state, "new"));
 		(void)unlink(in(spool, "new"));
 		result = tried(a->try, uid);

@@ -133,10 +133,38 @@ static void only_the_last_are_kept(void **state)
 	assert_non_null(strstr(shown(f), " file36 "));
 }
 
+static void who_has_the_most_pushes_out_his_own(void **state)
+{
+	static const struct who root = { .uid = 0, .pid = 1 }, other = { .uid = 1001, .pid = 2 };
+	struct fixture *f = *state;
+	char file[32];
+
+	add(f, "of-root", root, NULL, ERR_NO_COLUMN, "why");
+	add(f, "of-other", other, NULL, ERR_NO_COLUMN, "why");
+	for (int i = 0; i < 3 * REFUSALS_MAX; i++) {
+		snprintf(file, sizeof(file), "file%d", i);
+		add(f, file, someone, NULL, ERR_NO_COLUMN, "why");
+	}
+	assert_non_null(strstr(shown(f), " of-root "));
+	assert_non_null(strstr(shown(f), " of-other "));
+	assert_null(strstr(shown(f), " file65 "));
+	assert_non_null(strstr(shown(f), " file66 "));
+	assert_non_null(strstr(shown(f), " file95 "));
+	/* And who had few gets more. */
+	for (int i = 0; i < 3 * REFUSALS_MAX; i++) {
+		snprintf(file, sizeof(file), "more%d", i);
+		add(f, file, other, NULL, ERR_NO_COLUMN, "why");
+	}
+	assert_non_null(strstr(shown(f), " of-root "));
+	assert_non_null(strstr(shown(f), " more81 "));
+	assert_non_null(strstr(shown(f), " file95 "));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(who_has_the_most_pushes_out_his_own),
 		TEST(an_entry_tells_time_file_user_text_place_and_why),
 		TEST(an_unknown_writer_is_a_dash),
 		TEST(a_strangers_name_is_one_word),
