@@ -696,6 +696,5 @@ int main(void)
 		cmocka_unit_test(a_protected_url),
 		cmocka_unit_test(secrets_stay_inside),
 	};
-
 	return cmocka_run_group_tests(tests, setup, NULL);
 }
