@@ -43,10 +43,10 @@ static int take_header(struct reader *r, const json_t *item)
 		rc = read_string(r, read_member(item, "key"), "headers: key", &key);
 	if (rc == 0)
 		rc = read_string(r, read_member(item, "value"), "headers: value", &value);
-	if (rc == 0 && !key)
-		rc = read_type_error(r, "headers: key", "a header's name");
-	if (rc)
+	if (rc < 0)
 		return rc;
+	if (!key)
+		return read_type_error(r, "headers: key", "a header's name");
 	rc = header_name_check(key, strlen(key), &inner);
 	if (rc < 0)
 		return read_field_error(r, "headers", rc, &inner);

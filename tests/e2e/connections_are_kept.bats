@@ -49,7 +49,7 @@ attempts() {
   events 300
   settled 30
   [ "$(attempts .http_version)" = '2 300' ] || fail "$(attempts .http_version)"
-  [ "$(cut -d' ' -f1 "$NGINX_DIR/requests" | sort | uniq -c | xargs)" = '300 HTTP/2.0' ]
+  eventually 10 nginx_protocols '300 HTTP/2.0'
   [ "$(nginx_connections)" -le 4 ] || fail "$(nginx_connections) connections"
   [ "$(attempts .connection | value /dev/stdin new)" -eq "$(nginx_connections)" ]
 }

@@ -54,11 +54,12 @@ prepare() {
   DAEMON=
   SINKS=()
   # A daemon in the background has no stderr any more: its sanitizers write here.
-  export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$HERE/sanitizer"
-  export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$HERE/sanitizer:print_stacktrace=1"
-  export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$HERE/sanitizer"
-  export VALGRIND_OPTS="${VALGRIND_OPTS:+$VALGRIND_OPTS }--log-file=$HERE/sanitizer.%p"
+  export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$HERE/sanitizer/report"
+  export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$HERE/sanitizer/report:print_stacktrace=1"
+  export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$HERE/sanitizer/report"
+  export VALGRIND_OPTS="${VALGRIND_OPTS:+$VALGRIND_OPTS }--log-file=$HERE/sanitizer/report.%p"
   mkdir "$MNT"
+  mkdir -m 1777 "$HERE/sanitizer" # a daemon may be another user's
   [ -c /dev/fuse ] || fail 'no /dev/fuse: these tests need it'
   [ -x "$WEBHOOKFS" ] || fail "no program $WEBHOOKFS"
 }
@@ -276,7 +277,7 @@ left_over() {
 
 trouble() {
   local file bad=0
-  for file in "$LOG" "$HERE"/sanitizer.*; do
+  for file in "$LOG" "$HERE"/sanitizer/*; do
     [ -e "$file" ] || continue
     if grep -E -q 'Sanitizer|runtime error:|[Aa]ssertion|stack smashing|free\(\)|corrupt|ERROR SUMMARY: [1-9]' "$file"; then
       echo "trouble in ${file##*/}:"

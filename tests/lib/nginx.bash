@@ -55,6 +55,11 @@ nginx_listens_or_dead() {
   gone "$1" || { exec 9<>"/dev/tcp/127.0.0.1/$NGINX_PORT"; } 2>/dev/null
 }
 
+# nginx_protocols LIST: how many requests came by which protocol. It logs them behind its answers.
+nginx_protocols() {
+  [ "$(cut -d' ' -f1 "$NGINX_DIR/requests" | sort | uniq -c | xargs)" = "$1" ]
+}
+
 # nginx_connections: how many its requests came over.
 nginx_connections() {
   cut -d' ' -f2 "$NGINX_DIR/requests" | sort -u | wc -l
