@@ -123,8 +123,9 @@ analyze: $(patsubst src/%.c,$B/%.tidy,$(SRC))
 		CFLAGS='-O1 -fanalyzer -Wno-analyzer-malloc-leak' build/analyze/libwebhookfs.a
 	@mkdir -p build/analyze/cppcheck
 	cppcheck -q --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
-		--library=posix,gnu --suppress=readdirCalled --cppcheck-build-dir=build/analyze/cppcheck \
-		--include=/usr/include/uthash.h --include=/usr/include/utlist.h $(ALL_CPPFLAGS) src
+		--library=posix --library=gnu --suppress=readdirCalled --cppcheck-build-dir=build/analyze/cppcheck \
+		--include=/usr/include/uthash.h --include=/usr/include/utlist.h \
+		-Isrc $(filter-out -I%,$(ALL_CPPFLAGS)) src
 
 $B/%.tidy: src/%.c .clang-tidy
 	@mkdir -p $(@D)
