@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The wall clock is set while deliveries wait, or while no daemon runs: nothing is rushed, nothing is
-# held up, and nothing grows old by it.
+# held up, and nothing grows old by it. A suspend is time that has passed, and a time zone is none.
 
 load ../lib/common
 load ../lib/flow
@@ -15,9 +15,9 @@ setup() {
   make_hook h "$SINK_URL/" completed 'deployment/*'
 }
 
-# clock SECONDS: ahead of the true one from now on.
+# clock SECONDS [SLEPT]: ahead of the true one from now on; so long has the machine slept.
 clock() {
-  echo "$1" >"$HERE/ahead.new"
+  echo "$*" >"$HERE/ahead.new"
   mv "$HERE/ahead.new" "$HERE/ahead"
 }
 
@@ -92,4 +92,55 @@ next_attempt() {
   settled 20
   requests 3
   [ "$(count failed)" -eq 0 ]
+}
+
+HOUR=3600
+
+@test 'what has become due in a suspend is sent behind it, each once' {
+  echo '1h' >"$MNT/hooks/h/retry"
+  answer / times 20 status 500
+  printf 'deployment/m completed request_id=%s\n' {1..20} >"$MNT/events"
+  requests 20
+  clock $((2 * HOUR)) $((2 * HOUR))
+  # Whatever wakes the daemon; a timer of the kernel's would, but it has not slept.
+  echo 'deployment/m completed request_id=21' >"$MNT/events"
+  settled 30
+  requests 41
+  [ "$(bodies .request_id | uniq -c | awk '{ print $1 }' | sort | uniq -c | xargs)" = '1 1 20 2' ]
+}
+
+@test 'what has not become due in a suspend is not rushed by it' {
+  one_waits 5h
+  clock $((2 * HOUR)) $((2 * HOUR))
+  echo 'deployment/m completed' >"$MNT/events"
+  requests 2
+  [ "$(pending h)" -eq 1 ]
+}
+
+@test 'a suspend beside a wrong clock counts as what it was' {
+  one_waits 5h
+  clock -$DAY $((2 * HOUR))
+  echo 'deployment/m completed' >"$MNT/events"
+  requests 2
+  [ "$(pending h)" -eq 1 ]
+  clock -$DAY $((8 * HOUR))
+  echo 'deployment/m completed' >"$MNT/events"
+  settled 30
+  requests 4
+}
+
+@test 'another time zone moves nothing' {
+  stop
+  TZ=Asia/Tokyo start_with_clock
+  answer / times 1 status 503 header:Retry-After="$(LC_ALL=C date -u -d '+3 hours' '+%a,+%d+%b+%Y+%T+GMT')"
+  echo 'deployment/m completed' >"$MNT/events"
+  eventually 10 has_last_error h
+  [ "$(next_attempt)" -gt $((EPOCHSECONDS + 2 * HOUR)) ]
+  [ "$(next_attempt)" -lt $((EPOCHSECONDS + 4 * HOUR)) ]
+  local before
+  before=$(next_attempt)
+  stop
+  TZ=America/New_York start_with_clock
+  [ "$(next_attempt)" -eq "$before" ] || [ "$(next_attempt)" -eq $((before + 1)) ] || [ "$(next_attempt)" -eq $((before - 1)) ]
+  [[ $(jq -r .created "$MNT"/hooks/h/pending/*) == "$(date -u +%Y-%m-%dT)"* ]]
 }
