@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define HEADER_LEN     100
+#define HEADER_PAGE    16 /* two bytes */
 #define HEADER_VERSION 60 /* offsets of big-endian numbers of 4 bytes */
 #define HEADER_ID      68
 #define WAL_MAGIC      0x377f0682 /* or one more */
@@ -212,6 +213,18 @@ static int identity_check(const struct file *f, uint32_t id, int64_t version, st
 	return 0;
 }
 
+/* SQLite takes a last page that breaks off for whole, with zeros at its end. */
+static int length_check(sqlite3_file *file, const unsigned char *header)
+{
+	int page_size = header[HEADER_PAGE] << 8 | header[HEADER_PAGE + 1];
+	sqlite3_int64 size = 0;
+	int code = file->pMethods->xFileSize(file, &size);
+
+	if (code == SQLITE_OK && page_size >= 512 && size % page_size)
+		code = SQLITE_CORRUPT;
+	return code;
+}
+
 /* Reads the header through SQLite's descriptor: closing one of our own would drop its locks. */
 static int header_check(const struct store *s, const struct file *f, struct err *err)
 {
@@ -223,6 +236,10 @@ static int header_check(const struct store *s, const struct file *f, struct err 
 		code = file->pMethods->xRead(file, header, sizeof(header), 0);
 	/* What is short is filled up with zeros, and no header ends in those. */
 	if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ)
+		return file_error(s, f, code, err);
+	if (code == SQLITE_OK && !f->had_wal)
+		code = length_check(file, header);
+	if (code == SQLITE_CORRUPT)
 		return file_error(s, f, code, err);
 	if (memcmp(header, "SQLite format 3", 16) != 0)
 		return err_set(err, EINVAL, ERR_NO_COLUMN,

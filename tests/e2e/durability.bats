@@ -228,3 +228,34 @@ teardown() {
   echo "$output"
   [ "$status" -eq 0 ]
 }
+
+# As many as the receiver's window has places: what came of them is kept until it can be recorded, so none
+# is sent twice.
+@test 'on a full disk deliveries begin, and each is recorded, once, when there is space' {
+  need_root
+  stop
+  mkdir "$HERE/small"
+  mount -t tmpfs -o size=3M,mode=700 tmpfs "$HERE/small" || skip 'tmpfs cannot be mounted here'
+  STATE=$HERE/small/state
+  start_sink
+  start
+  make_hook h "$SINK_URL/" completed 'deployment/*'
+  echo paused >"$MNT/hooks/h/enabled"
+  events 20 >"$MNT/events"
+  head -c 3M /dev/zero >"$HERE/small/filler" || :
+  printf "deployment/m completed request_id=100 metadata='{\"x\":\"%*s\"}'\n" 200000 '' >"$HERE/line"
+  refused_for_space() { writes "@$HERE/line" | grep -qx 'ENOSPC closed'; }
+  eventually 10 refused_for_space
+  has_error 'cannot save in queue.db: No space left on device'
+  # Switching the hook on needs a file of its own size.
+  truncate -s -8K "$HERE/small/filler"
+  echo 1 >"$MNT/hooks/h/enabled"
+  head -c 8K /dev/zero >>"$HERE/small/filler" || :
+  eventually 20 has_requests 1
+  rm "$HERE/small/filler"
+  settled 20
+  requests 20
+  [ "$(arrived)" = "$(seq 20)" ]
+  [ "$(value "$MNT/hooks/h/status" delivered)" -eq 20 ]
+  stop
+}

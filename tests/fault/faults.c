@@ -37,7 +37,6 @@ enum call {
 	CALL_RENAME,
 	CALL_UNLINK,
 	CALL_MKDIR,
-	CALL_MMAP,
 	CALL_SOCKET, /* whatever makes a descriptor that is no file */
 	CALL_MEMORY, /* of plan.size bytes and more */
 };
@@ -364,16 +363,4 @@ void *reallocarray(void *p, size_t count, size_t size)
 		return NULL;
 	}
 	return realloc(p, all);
-}
-
-void *mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
-{
-	if (fails(CALL_MMAP))
-		return MAP_FAILED;
-	return (void *)syscall(SYS_mmap, at, len, prot, flags, fd, offset);
-}
-
-void *mmap64(void *at, size_t len, int prot, int flags, int fd, off_t offset)
-{
-	return mmap(at, len, prot, flags, fd, offset);
 }
