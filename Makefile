@@ -140,7 +140,7 @@ valgrind: $(TEST_PROGRAMS)
 	@PATIENCE=20 BUILD='$(abspath $B)' WEBHOOKFS='$(abspath tests/lib/memcheck)' \
 		MEMCHECK_OF='$(abspath $B/webhookfs)' tests/run valgrind $(VALGRIND_E2E:%=tests/e2e/%.bats)
 
-# Every call that can fail, one after another, under a whole scenario: half an hour. `make check` has
+# Every call that can fail, one after another, under a whole scenario: an hour. `make check` has
 # a few of them.
 faults: $B/webhookfs $B/sink $B/faults.so
 	@BUILD='$(abspath $B)' tests/fault/walk.py
@@ -303,7 +303,7 @@ help:
 	@echo 'make fuzz       looks for inputs that break a parser, T=60 seconds for each; statefuzz for operations'
 	@echo 'make analyze    clang-tidy, gcc -fanalyzer and cppcheck over the source'
 	@echo 'make valgrind   unit tests and the daemon under memcheck'
-	@echo 'make faults     fails every call that can fail, one after another: half an hour'
+	@echo 'make faults     fails every call that can fail, one after another: an hour'
 	@echo 'make torture    kills it KILLS=1000 times under load; SEED=, OPTIONS= of the daemon'
 	@echo 'make abuse      random operations on the mount for T=600 seconds; SEED=, OPTIONS='
 	@echo 'make longrun    steady events for T= seconds while receivers fail, with a plot'

@@ -432,7 +432,8 @@ int hooks_load(struct engine *e, struct err *err)
 		r = loop_add(e->loop, confdir_fd(e->confdir), EPOLLIN, on_confdir, e);
 	e->expire_due_ms = e->now.due_ms;
 	if (r && !err->code)
-		return err_set(err, -r, ERR_NO_COLUMN, "cannot load the hooks of %s: %s; if its queue.db is damaged, restore it from a "
+		return err_set(err, -r, ERR_NO_COLUMN,
+			"cannot load the hooks of %s: %s; if its queue.db is damaged, restore it from a "
 			"backup, or move it and queue.db-wal away to start with an empty queue",
 			e->options->state_dir, strerror(-r));
 	return r;

@@ -574,9 +574,13 @@ def spaced(count, most):
 
 def walk(sink, template, name, most, picks):
     """The figures of one walk: steps, faults, and what went wrong."""
-    if not picks:
-        picks = spaced(take_step(sink, template, name, NEVER)[0], most)
     faults, wrong = 0, []
+    if not picks:
+        count, _, trouble = take_step(sink, template, name, NEVER)
+        picks = spaced(count, most)
+        if trouble:
+            wrong.append(trouble)
+            print(f"# {trouble}", flush=True)
     for nth in picks:
         _, injected, trouble = take_step(sink, template, name, nth)
         faults += injected

@@ -201,6 +201,31 @@ static void make_with_last_id(void)
 	alter("INSERT INTO hook (id, name) VALUES (9223372036854775807, 'last')");
 }
 
+static void make_empty_beside_hooks(void)
+{
+	make_ours();
+	assert_int_equal(truncate("queue.db", 0), 0);
+	assert_int_equal(unlink("queue.db-wal") < 0 && errno != ENOENT, 0);
+	assert_int_equal(mkdir("hooks", 0700), 0);
+}
+
+static void make_cut_last_page(void)
+{
+	struct stat st;
+
+	make_ours();
+	assert_int_equal(stat("queue.db", &st), 0);
+	assert_int_equal(truncate("queue.db", st.st_size - 1), 0);
+}
+
+static void make_log_with_broken_header(void)
+{
+	static const char junk[64] = "junk";
+
+	make_ours();
+	put("queue.db-wal", junk, sizeof(junk), 0);
+}
+
 static void make_log_alone(void)
 {
 	put("queue.db-wal", "x", 1, 0);
@@ -227,6 +252,9 @@ static void what_is_not_ours_is_refused_and_left_as_it_was(void **state)
 		{ make_older_without_table, "queue.db is damaged (no such table: seen)" },
 		{ make_older_without_totals, "queue.db is damaged" },
 		{ make_log_alone, "queue.db-wal has no database" },
+		{ make_cut_last_page, "queue.db is damaged" },
+		{ make_log_with_broken_header, "queue.db-wal is damaged" },
+		{ make_empty_beside_hooks, "queue.db is empty, and there are hooks" },
 	};
 
 	(void)state;
@@ -243,11 +271,12 @@ static void what_is_not_ours_is_refused_and_left_as_it_was(void **state)
 		assert_int_equal(err.code, EINVAL);
 		assert_non_null(strstr(err.sentence, rows[i].says));
 		assert_non_null(strstr(err.sentence, dir));
-		assert_non_null(strstr(err.sentence, "move"));
+		assert_non_null(strstr(err.sentence, "move")); /* it away, or remove it */
 		assert_string_equal(after, before);
 		(void)unlink("queue.db");
 		(void)unlink("queue.db-wal");
 		(void)unlink("queue.db-shm");
+		(void)rmdir("hooks");
 	}
 }
 
