@@ -169,7 +169,7 @@ refused() {
   rm -rf "$HERE/whole"
   cp -a "$STATE" "$HERE/whole"
   size=$(stat -c %s "$STATE/queue.db")
-  for ((page = 1; page < size / 4096; page += size / 4096 / 10 + 1)); do
+  for ((page = 1; page < size / 4096; page += size / 4096 / 6 + 1)); do
     anew
     yes 'x-garbage' | head -c 4096 |
       dd of="$STATE/queue.db" bs=4096 seek=$page conv=notrunc status=none iflag=fullblock
