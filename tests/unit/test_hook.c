@@ -409,10 +409,13 @@ static void masks_are_no_values(void **state)
 /* It would be refused when the hook is loaded again. */
 static void what_has_a_mask_in_it_is_not_protected_later(void **state)
 {
-	struct hook *h = complete();
+	static const char both[] = "{\"url\":\"http://x/" MASK "y\",\"url_protected\":true}";
+	struct hook *h = complete(), *none = NULL;
 	struct header *hd;
 
 	(void)state;
+	assert_int_equal(
+		hook_from_json("h", &types, NULL, both, strlen(both), &last, &none), -EINVAL);
 	assert_int_equal(store(h, "url", "https://example.com/" MASK "/x"), 0);
 	assert_int_equal(hook_header_add(h, "X-A", false, NULL, &hd), 0);
 	assert_int_equal(hook_header_store(h, hd, "x" MASK, 1 + strlen(MASK), &last), 0);
