@@ -144,6 +144,27 @@ static char json_short(unsigned char c)
 	}
 }
 
+/*
+ * The length of a character that is valid in JSON, but acts on a terminal or turns a line round: DEL, C1, U+2028
+ * to U+202E, U+2066 to U+2069; *point: which it is. 0: it is another.
+ */
+static size_t json_active(const unsigned char *s, size_t len, unsigned *point)
+{
+	if (s[0] == 0x7f) {
+		*point = s[0];
+		return 1;
+	}
+	if (len >= 2 && s[0] == 0xc2 && s[1] < 0xa0) {
+		*point = s[1];
+		return 2;
+	}
+	if (len < 3 || s[0] != 0xe2 || (s[1] != 0x80 && s[1] != 0x81))
+		return 0;
+	*point = 0x2000u | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+	return (*point >= 0x2028 && *point <= 0x202e) || (*point >= 0x2066 && *point <= 0x2069) ? 3
+												: 0;
+}
+
 void buf_add_json(struct buf *b, const char *data, size_t len)
 {
 	size_t plain = 0; /* where the run of bytes that need no escape began */
@@ -151,17 +172,24 @@ void buf_add_json(struct buf *b, const char *data, size_t len)
 	buf_addc(b, '"');
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)data[i];
+		unsigned point = c;
+		size_t n = 1;
 		char s;
 
-		if (c >= ' ' && c != '"' && c != '\\')
+		if (c >= ' ' && c != '"' && c != '\\' && c < 0x7f)
+			continue;
+		if (c >= 0x7f)
+			n = json_active((const unsigned char *)data + i, len - i, &point);
+		if (!n)
 			continue;
 		buf_add(b, data + plain, i - plain);
+		i += n - 1;
 		plain = i + 1;
 		s = json_short(c);
 		if (s)
 			buf_add(b, (char[]){ '\\', s }, 2);
 		else
-			buf_addf(b, "\\u%04X", c);
+			buf_addf(b, "\\u%04X", point);
 	}
 	if (len)
 		buf_add(b, data + plain, len - plain);

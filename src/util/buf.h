@@ -38,7 +38,7 @@ void buf_add(struct buf *b, const void *data, size_t len);
 void buf_adds(struct buf *b, const char *str);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Appends a JSON string, quotes included; `data` must be valid UTF-8. */
+/* Appends a JSON string, quotes included, in which nothing acts on a terminal; `data` must be valid UTF-8. */
 void buf_add_json(struct buf *b, const char *data, size_t len);
 
 void buf_consume(struct buf *b, size_t n); /* drops the first n bytes */
