@@ -334,11 +334,6 @@ int engine_take_pipe(struct engine *e, int fd, struct err *err)
 {
 	char *name;
 	int own, r = fifo_open_handed(fd, &own, &name);
-	if (r == -EACCES)
-		return err_set(err, EACCES, ERR_NO_COLUMN,
-			"the named pipe that was handed over as descriptor %d belongs to another user: "
-			"SocketUser= must name that of the service",
-			fd);
 	if (r)
 		return err_set(err, -r, ERR_NO_COLUMN,
 			"descriptor %d, which was handed over (LISTEN_FDS), is no named pipe: "

@@ -207,6 +207,20 @@ void fifo_remove(const char *path, int fd)
 		(void)unlink(path); /* one that stays is taken up by the next start */
 }
 
+/* It is another user's, as systemd's are for a service with User=: its flags are then shared with who made it. */
+static int share(int handed)
+{
+	int flags = fcntl(handed, F_GETFL);
+
+	if (flags < 0 || fcntl(handed, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -1;
+	if ((flags & O_ACCMODE) != O_RDWR) {
+		errno = EACCES;
+		return -1;
+	}
+	return fcntl(handed, F_DUPFD_CLOEXEC, 0);
+}
+
 int fifo_open_handed(int handed, int *fd, char **name)
 {
 	char link[64], target[PATH_MAX];
@@ -218,6 +232,8 @@ int fifo_open_handed(int handed, int *fd, char **name)
 		return -EINVAL;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", handed);
 	pipe = open(link, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (pipe < 0 && errno == EACCES)
+		pipe = share(handed);
 	if (pipe < 0)
 		return -errno;
 	len = readlink(link, target, sizeof(target));

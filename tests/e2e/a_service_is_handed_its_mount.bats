@@ -83,20 +83,12 @@ status_of() {
 }
 
 @test 'pipes and the device are told apart by their names' {
-  mkfifo -m 622 "$HERE/pipe"
-  chown 65534 "$HERE/pipe"
+  mkfifo -m 622 "$HERE/pipe" # which is root's: the daemon could not open it
   FIFO=$HERE/pipe start_service
   start_sink
   make_hook h "$SINK_URL/x" completed 'deployment/*'
   echo 'deployment/m/v1 completed' >"$HERE/pipe"
   requests 1
-}
-
-@test 'a pipe that the service may not read is refused with a sentence' {
-  mkfifo -m 622 "$HERE/pipe"
-  FIFO=$HERE/pipe run python3 "$SERVICE" "$HERE/webhookfs" "$STATE" "$MNT" 3>&-
-  [ "$status" -eq 1 ]
-  [[ $output == *SocketUser=* ]] || fail "$output"
 }
 
 @test 'the device is given to systemd, instead of one that it kept before' {
