@@ -236,6 +236,16 @@ END
   eventually 20 grep -qx late "$HERE/out"
 }
 
+@test 'what is closed hurts nobody' {
+  for sh in "${SHELLS[@]}"; do
+    [ "$(timeout 60 $sh "$RUN" experiment/bert -- sh -c 'echo fine; exit 2' <&- 2>&1)" = fine ]
+    status=0
+    timeout 60 $sh "$RUN" experiment/bert -- sh -c 'exit 3' >&- 2>&- || status=$?
+    [ "$status" -eq 3 ]
+  done
+  settled
+}
+
 @test 'wrong usage says so before anything runs' {
   for arguments in '' '-x a -- b' '-n few experiment/a true' 'experiment/a' 'experiment/a --' '-m'; do
     run "$RUN" $arguments
