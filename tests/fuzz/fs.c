@@ -46,9 +46,11 @@ static struct {
 /* Ends what waits for the turn's commit or for a test; then each request has had its answer. */
 static void turn(bool fails)
 {
+	static const struct err failed = { EIO, ERR_NO_COLUMN, "it cannot be saved" };
+
 	while (fs->for_test)
 		fs_test_done(fs, fs->for_test->token, fails ? -EIO : 0);
-	fs_answer(fs, fails ? -EIO : 0);
+	fs_answer(fs, fails ? &failed : NULL);
 	CHECK(reply.count == 1);
 }
 

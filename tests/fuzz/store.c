@@ -84,7 +84,7 @@ static void start(void)
 	CHECK(atexit(clean) == 0);
 	(void)snprintf(db_path, sizeof(db_path), "%s/queue.db", dir);
 	(void)snprintf(wal_path, sizeof(wal_path), "%s/queue.db-wal", dir);
-	CHECK(store_open(dir, false, &err, &s) == 0);
+	CHECK(store_open(dir, false, NULL, &err, &s) == 0);
 	base_fill(s);
 	store_close(s);
 	fd = open(db_path, O_RDONLY);
@@ -264,7 +264,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned again = 0; again < 2; again++) {
 		struct store *s = NULL;
 		struct err err = { 0 };
-		int r = store_open(dir, false, &err, &s);
+		int r = store_open(dir, false, NULL, &err, &s);
 
 		if (r) {
 			check_refusal(r, &err, 0, NULL, 0);
