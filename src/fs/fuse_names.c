@@ -319,6 +319,9 @@ static int create_again(struct fs *fs, const char *name, mode_t mode, int flags,
 {
 	int32_t pid = who.pid;
 	bool exclusive = flags & O_EXCL;
+	/* Who fills a hook may have been told that it has none; the kernel would take it for damage. */
+	if (tree_is_dir(n))
+		return exclusive ? -EEXIST : -EISDIR;
 	bool fresh = hidden_make(&fs->hidden, n, pid, exclusive, now_of(fs));
 	c->opened = hidden_back(&fs->hidden, dir->ino, name, pid, now_of(fs));
 	if (c->opened)

@@ -463,3 +463,24 @@ END
   rm -r "$MNT/hooks/hook-"*5
   [ "$(ls "$MNT/hooks" | wc -l)" -eq 90 ]
 }
+
+@test 'a program that fills a hook and opens its directory for writing is told what it is' {
+  python3 - "$MNT/hooks" <<'PY'
+import errno, os, sys
+
+for name in ("failed", "pending", "headers", "tls"):
+    for flags, error in ((os.O_WRONLY, errno.EISDIR), (os.O_RDWR | os.O_TRUNC, errno.EISDIR),
+                         (os.O_WRONLY | os.O_EXCL, errno.EEXIST)):
+        hook = f"{sys.argv[1]}/{name}-{flags}"
+        # As cp -a does: to such a program the hook is empty until it has filled it.
+        assert not os.path.exists(hook)
+        os.mkdir(hook)
+        os.stat(hook)
+        assert not os.path.exists(f"{hook}/{name}")
+        try:
+            os.open(f"{hook}/{name}", flags | os.O_CREAT, 0o644)
+            sys.exit(f"{name} was opened with {flags}")
+        except OSError as e:
+            assert e.errno == error, f"{name}, flags {flags}: {e}"
+PY
+}

@@ -91,9 +91,7 @@ class Operator:
             self.counts[name]["well"] += 1
         except OSError as e:
             self.counts[name][errno.errorcode.get(e.errno, str(e.errno))] += 1
-            # What another operator removes in that moment may be a bad inode to the kernel.
-            removed = e.errno == errno.EIO and "/hooks/new" in str(e.filename)
-            if e.errno in (errno.ENOTCONN, errno.EIO, errno.ECONNABORTED) and not removed:
+            if e.errno in (errno.ENOTCONN, errno.EIO, errno.ECONNABORTED):
                 self.problems.append(f"{name}: {e}")
         except (ValueError, OverflowError, UnicodeError):
             self.counts[name]["senseless"] += 1
