@@ -185,10 +185,12 @@ int store_hook_each(struct store *s, store_hook_fn *each, void *ctx)
 			.retry_due_ms = column_int(s, HOOK_EACH, 10),
 		};
 
-		/* Only for want of memory: the columns are NOT NULL. */
+		/* NULL for want of memory, or where the file is damaged: the columns are NOT NULL. */
 		if (!h.name || !h.last_error) {
+			int code = sqlite3_errcode(s->db);
+
 			statement_reset(s, HOOK_EACH);
-			return store_fail(s, -ENOMEM);
+			return store_fail(s, code == SQLITE_NOMEM ? -ENOMEM : -EIO);
 		}
 		each(ctx, &h);
 	}

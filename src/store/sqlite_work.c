@@ -9,6 +9,7 @@
  * delivery_move, so these counts have one place to be right in.
  */
 #include "store/sqlite.h"
+#include "util/text.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -149,8 +150,9 @@ static enum store_state state_seen(enum delivery_state state)
 	return state == DELIVERY_DELIVERED ? STORE_DELIVERED : STORE_FAILED;
 }
 
-/* A copy of a text of DELIVERY_GET; NULL for NULL, or with *error set. */
-static char *delivery_text(struct store *s, int n, int *error)
+/* A copy of a text of DELIVERY_GET; NULL for NULL, or with *error set: a text is UTF-8 without a NUL, and
+ * what is no such text, or is missing where it was never NULL, is damage that goes to no receiver. */
+static char *delivery_text(struct store *s, int n, bool may_be_null, int *error)
 {
 	sqlite3_stmt *st = s->statements[DELIVERY_GET];
 	/* As a blob: the same bytes, without SQLite's copy of them to put a NUL behind. */
@@ -158,8 +160,15 @@ static char *delivery_text(struct store *s, int n, int *error)
 	size_t len = (size_t)sqlite3_column_bytes(st, n);
 	char *copy;
 
-	if (sqlite3_column_type(st, n) == SQLITE_NULL)
+	if (sqlite3_column_type(st, n) == SQLITE_NULL) {
+		if (!may_be_null)
+			*error = -EIO;
 		return NULL;
+	}
+	if (text && (memchr(text, '\0', len) || text_utf8_check(text, len) != len)) {
+		*error = -EIO;
+		return NULL;
+	}
 	copy = text || len == 0 ? malloc(len + 1) : NULL;
 	if (!copy) {
 		*error = -ENOMEM;
@@ -184,12 +193,12 @@ int store_delivery_get(struct store *s, int64_t id, struct store_delivery *out)
 	d.hook_id = column_int(s, DELIVERY_GET, 1);
 	d.created_ms = column_int(s, DELIVERY_GET, 2);
 	d.attempts = (unsigned)column_int(s, DELIVERY_GET, 3);
-	d.event_name = delivery_text(s, 4, &error);
-	d.request_id = delivery_text(s, 5, &error);
-	d.fields = delivery_text(s, 6, &error);
-	d.result = delivery_text(s, 7, &error);
-	d.rest = delivery_text(s, 8, &error);
-	d.error = delivery_text(s, 9, &error);
+	d.event_name = delivery_text(s, 4, false, &error);
+	d.request_id = delivery_text(s, 5, false, &error);
+	d.fields = delivery_text(s, 6, false, &error);
+	d.result = delivery_text(s, 7, true, &error);
+	d.rest = delivery_text(s, 8, false, &error);
+	d.error = delivery_text(s, 9, true, &error);
 	d.state = state_seen((enum delivery_state)column_int(s, DELIVERY_GET, 10));
 	d.due_ms = column_int(s, DELIVERY_GET, 11);
 	d.finished_ms = column_int(s, DELIVERY_GET, 12);

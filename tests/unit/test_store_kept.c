@@ -291,6 +291,53 @@ static void what_cannot_be_is_an_error(void **state)
 	}
 }
 
+static void hook_ignored(void *ctx, const struct store_hook *h)
+{
+	(void)ctx, (void)h;
+}
+
+/* A column that was NOT NULL when it was written reads as NULL where the record's header is damaged; what is
+ * no text any more goes to no receiver either. */
+static void what_is_no_text_is_an_error(void **state)
+{
+	static const char *const columns[] = { "delivery SET event_name", "event SET request_id",
+		"event SET fields", "event SET rest", "event SET result", "delivery SET error" };
+	static const char *const values[] = { "x'c3'", "x'61006161'", "NULL" };
+
+	(void)state;
+	reopen();
+	assert_int_equal(sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(s->db,
+				 "PRAGMA writable_schema = ON; UPDATE sqlite_schema"
+				 " SET sql = replace(sql, ' NOT NULL', '');"
+				 "PRAGMA writable_schema = RESET",
+				 NULL, NULL, NULL),
+		SQLITE_OK);
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+		for (size_t k = 0; k < sizeof(values) / sizeof(values[0]); k++) {
+			char name[] = { 'h', (char)('0' + i), (char)('0' + k), '\0' };
+			int64_t id = work_add(hook_add(name), 0);
+			bool optional = i >= 4 && k == 2;
+			struct store_delivery d;
+			char sql[100];
+
+			commit();
+			assert_int_equal(store_delivery_get(s, id, &d), 0);
+			store_delivery_release(&d);
+			(void)snprintf(sql, sizeof(sql), "UPDATE %s = %s", columns[i], values[k]);
+			assert_int_equal(sqlite3_exec(s->db, sql, NULL, NULL, NULL), SQLITE_OK);
+			assert_int_equal(store_delivery_get(s, id, &d), optional ? 0 : -EIO);
+			if (optional)
+				store_delivery_release(&d);
+			assert_false(store_changed(s));
+		}
+	}
+	/* A hook's likewise, at the start. */
+	assert_int_equal(sqlite3_exec(s->db, "UPDATE hook SET last_error = NULL", NULL, NULL, NULL),
+		SQLITE_OK);
+	assert_int_equal(store_hook_each(s, hook_ignored, NULL), -EIO);
+}
+
 static int64_t added_at(int64_t hook_id, int64_t accepted_ms)
 {
 	struct store_event e = sample;
@@ -356,6 +403,7 @@ int main(void)
 			too_much_retires_the_oldest_delivered, enter, leave),
 		cmocka_unit_test_setup_teardown(the_oldest_pending_is_of_either_lane, enter, leave),
 		cmocka_unit_test_setup_teardown(what_cannot_be_is_an_error, enter, leave),
+		cmocka_unit_test_setup_teardown(what_is_no_text_is_an_error, enter, leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
