@@ -165,7 +165,7 @@ class Run:
 
 
 PLOT = """
-set terminal svg size 900,900 font 'sans,11' background 'white'
+set terminal svg size 900,900 font 'sans,11' background 'white' noenhanced
 set output '{svg}'
 set datafile separator ','
 set key autotitle columnhead outside right top
@@ -173,6 +173,7 @@ set multiplot layout 4,1 title '{title}'
 set lmargin 10
 set rmargin 24
 set grid
+set autoscale xfix
 set yrange [0:*]
 set format y '%.0f'
 set ylabel 'waiting'
