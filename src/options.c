@@ -227,10 +227,11 @@ const struct setting options_table[] = {
 		.offset = offsetof(struct options, max_inflight),
 		.min = 1,
 		.max = 1000,
-		.def = "64",
+		.def = "128",
 		.grammar = "NUMBER",
 		.example = "16",
-		.summary = "Requests at once, all destinations together." },
+		.summary = "Requests at once, all destinations together; one alone gets half of "
+			   "them." },
 	{ .name = "grace",
 		.type = SETTING_DURATION,
 		.offset = offsetof(struct options, grace_ms),

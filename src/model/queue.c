@@ -199,8 +199,8 @@ int queue_want(struct queue *q, int64_t now, struct queue_want *out)
 	unsigned room;
 
 	queue_advance(q, now);
-	d = dest_first(q->wanting);
-	if (!d || HASH_COUNT(q->items) >= q->limits.active_max)
+	d = dest_first_wanting(q);
+	if (!d)
 		return 0;
 	s = dest_pick_wanting(q, d);
 	room = stream_room(q, s);
@@ -263,8 +263,8 @@ int queue_next(struct queue *q, int64_t now, struct queue_work *out)
 	struct qhook *h;
 
 	queue_advance(q, now);
-	d = dest_first(q->ready);
-	if (!d || q->inflight >= q->limits.inflight_max)
+	d = dest_first_ready(q);
+	if (!d)
 		return 0;
 	s = dest_pick_ready(d);
 	it = s->items;
@@ -316,9 +316,7 @@ int64_t queue_wake(const struct queue *q, int64_t now)
 {
 	const struct timer *t = timers_first(&q->timers);
 
-	if (dest_first(q->ready) && q->inflight < q->limits.inflight_max)
-		return now;
-	if (dest_first(q->wanting) && HASH_COUNT(q->items) < q->limits.active_max)
+	if (dest_first_ready(q) || dest_first_wanting(q))
 		return now;
 	return t ? t->at_ms : -1;
 }

@@ -11,9 +11,10 @@
  * grown by success at the end of a cycle and shrunk by failures that concern the destination.
  * Enough failures in a row park it: its work waits, no attempts spent, until one probe succeeds.
  * Round robin over ready destinations, those with few requests in flight first, and over a
- * destination's hooks; fresh before retries, but every fifth start is a retry's. One destination's
- * share of the active set is capped, and what cannot start soon (held, parked, paused) has no place
- * in it.
+ * destination's hooks; fresh before retries, but every fifth start is a retry's. No destination has
+ * more requests in flight than are left for the others when it starts one, so those that hang leave room
+ * for those that come later. One destination's share of the active set is capped, and what cannot
+ * start soon (held, parked, paused) has no place in it.
  *
  * What one moment would release together comes apart by chance: probes, the ends of pauses, and
  * retries that are long overdue because nobody was awake (a restart, a suspend). Chance comes from
@@ -39,7 +40,7 @@ enum queue_feedback { QUEUE_NEUTRAL, QUEUE_GOOD, QUEUE_BAD };
 
 struct queue_limits {
 	unsigned active_max;   /* deliveries in memory, in flight included; 10,000 */
-	unsigned inflight_max; /* requests at once in all */
+	unsigned inflight_max; /* requests at once in all; half of them to one destination */
 	unsigned window_start; /* 2 */
 	unsigned window_max;   /* 64 */
 	unsigned park_after;   /* failures in a row, counted as 1/window each, that park: 2 */

@@ -12,6 +12,10 @@
  * Slow ones are worse than dead: they hold what all share, requests at once and room in memory. So
  * both go to those that have the least of them, within a factor of two, and round robin among
  * these: however many destinations are slow, one more is served as if it were alone with them.
+ *
+ * That helps whoever comes when something ends. Where all hang, nothing ends before a timeout; so a place is
+ * always kept for who comes next: no destination is given more requests at once than are still
+ * left for the others. One alone gets half of all, a second one half of the rest.
  */
 #include "model/queue_internal.h"
 
@@ -101,11 +105,29 @@ static unsigned tier_of(unsigned count)
 	return tier < TIERS ? tier : TIERS - 1;
 }
 
-struct qdest *dest_first(struct qdest *const tiers[TIERS])
+struct qdest *dest_first_wanting(const struct queue *q)
+{
+	if (HASH_COUNT(q->items) >= q->limits.active_max)
+		return NULL;
+	for (unsigned i = 0; i < TIERS; i++)
+		if (q->wanting[i])
+			return q->wanting[i];
+	return NULL;
+}
+
+bool dest_has_place(const struct queue *q, const struct qdest *d)
+{
+	return d->inflight + q->inflight < q->limits.inflight_max;
+}
+
+/* Only where few places are left does this look at more than one, and those it passes over have so many
+ * requests each that there are not many of them. */
+struct qdest *dest_first_ready(const struct queue *q)
 {
 	for (unsigned i = 0; i < TIERS; i++)
-		if (tiers[i])
-			return tiers[i];
+		for (struct qdest *d = q->ready[i]; d; d = d->ready_next)
+			if (dest_has_place(q, d))
+				return d;
 	return NULL;
 }
 

@@ -186,7 +186,10 @@ void dest_release(struct queue *q, struct qdest *d); /* frees it if nobody needs
 bool dest_open(const struct queue *q, const struct qdest *d);
 unsigned dest_room(const struct queue *q, const struct qdest *d, enum queue_lane lane);
 bool dest_wants(const struct queue *q, const struct qdest *d, enum queue_lane lane);
-struct qdest *dest_first(struct qdest *const tiers[TIERS]);
+/* It may take one more of the requests that there are at once. */
+bool dest_has_place(const struct queue *q, const struct qdest *d);
+struct qdest *dest_first_ready(const struct queue *q); /* could start something now; NULL */
+struct qdest *dest_first_wanting(const struct queue *q);
 struct stream *dest_pick_wanting(const struct queue *q, const struct qdest *d);
 struct stream *dest_pick_ready(struct qdest *d);
 void dest_feedback(struct queue *q, struct qdest *d, enum queue_feedback feedback, bool probe);

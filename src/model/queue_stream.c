@@ -62,7 +62,7 @@ void item_unload(struct queue *q, struct item *it)
 
 void item_start(struct queue *q, struct item *it)
 {
-	assert(it->dest->inflight < it->dest->window);
+	assert(it->dest->inflight < it->dest->window && dest_has_place(q, it->dest));
 	item_leave(it);
 	it->probe = it->dest->state == DEST_PROBING;
 	it->hook->inflight++;

@@ -32,6 +32,18 @@ delivered() {
   [ "$(value "$MNT/hooks/$1/status" delivered)" -eq "$2" ]
 }
 
+# has_delivered HOOK COUNT: or more.
+has_delivered() {
+  [ "$(value "$MNT/hooks/$1/status" delivered)" -ge "$2" ]
+}
+
+# hung HOOK COUNT: so many of its requests, or more, are at the sink and get no answer, and no others.
+hung() {
+  local hang
+  hang=$(grep -c '"answer":"hang"' "$SINK_DIR/requests.jsonl")
+  [ "$hang" -ge "$2" ] && says "$1" inflight "$hang"
+}
+
 # says HOOK KEY PATTERN: in its status.
 says() {
   # shellcheck disable=SC2053 # it is a pattern
@@ -71,6 +83,28 @@ oldest_pending() {
   events 1 40
   eventually 10 delivered fast 40
   [ "$(order /slow)" = 1 ]
+}
+
+# The same receiver under another name is another destination.
+@test 'a receiver that hangs with thousands waiting does not hold up another one' {
+  stop
+  start -o max_inflight=16
+  start_sink
+  answer /hanging delay 50 status 200
+  make_hook hanging "${SINK_URL/127.0.0.1/localhost}/hanging" completed 'deployment/*'
+  echo 30s >"$MNT/hooks/hanging/timeout"
+  # While it answers it may be sent more and more at once.
+  events 1 3000
+  eventually 20 has_delivered hanging 200
+  echo '/hanging hang' >"$SINK_DIR/script"
+  eventually 20 hung hanging 8
+  hook healthy
+  events 3001 3100
+  eventually 20 delivered healthy 100
+  # All that while the other one hung: of what it was sent nothing has failed.
+  [ "$(value "$MNT/hooks/hanging/status" inflight)" -eq 8 ]
+  [ "$(pending hanging)" -gt 1000 ]
+  ! grep '"hook":"hanging"' "$MNT/log" | grep -qv '"outcome":"delivered"'
 }
 
 @test 'a rate lets as many start as it says, and the rest stays pending' {

@@ -37,7 +37,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import actors  # noqa: E402
 from rig import BUILD, Rig, wait_for  # noqa: E402
 
-INFLIGHT = 64  # the default of max_inflight
+INFLIGHT = 128  # the default of max_inflight
 LATE_MS = 1000
 DAY = 86400
 RETRY_S = 2

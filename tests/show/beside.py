@@ -5,7 +5,7 @@
 
 Each run sends the events twice: to a hook with a healthy receiver alone, and to that and two more,
 one where nobody listens and one that takes 200 ms for an answer. The slow one has a backlog already
-and holds 40 of the 64 requests that there are at once. Told is how long the healthy one took, from
+and holds 40 of the 128 requests that there are at once. Told is how long the healthy one took, from
 the first write to its last delivery, and what the others were sent meanwhile. Writing and matching
 events for three hooks is part of the time.
 """

@@ -45,7 +45,7 @@ static void the_window_and_the_requests_in_all_are_bounded(void **state)
 
 	(void)state;
 	limits.window_max = 4;
-	limits.inflight_max = 6;
+	limits.inflight_max = 8;
 	start_with(limits);
 	hook(1, "a");
 	hook(2, "b");
@@ -53,11 +53,11 @@ static void the_window_and_the_requests_in_all_are_bounded(void **state)
 	add_many(2, 101, 200);
 	for (unsigned round = 0; round < 10; round++) {
 		count = start_all(NOW, ids);
-		assert_true(count <= 6);
+		assert_true(count <= 8);
 		for (unsigned i = 0; i < count; i++)
 			done(ids[i], QUEUE_GOOD, NOW);
 	}
-	assert_int_equal(start_all(NOW, ids), 6);
+	assert_int_equal(start_all(NOW, ids), 6); /* 3 each, and 2 that are left are not more */
 	assert_int_equal(destination("a", NOW).window, 4);
 	assert_int_equal(destination("b", NOW).window, 4);
 }
@@ -332,6 +332,72 @@ static void slow_destinations_do_not_hold_up_a_fast_one(void **state)
 	assert_true(fast >= 2);
 }
 
+static unsigned start_at(const char *destination_name, int64_t first, int64_t last)
+{
+	int64_t ids[QUEUE_PAGE_MAX];
+	unsigned count = start_all(NOW, ids);
+
+	for (unsigned i = 0; i < count; i++)
+		assert_true(ids[i] >= first && ids[i] <= last);
+	assert_int_equal(destination(destination_name, NOW).inflight, count);
+	return count;
+}
+
+/* Nothing ends: who comes later still finds places. */
+static void destinations_that_hang_leave_places_for_others(void **state)
+{
+	struct queue_limits limits = queue_limits_default;
+	int64_t healthy;
+
+	(void)state;
+	limits.inflight_max = 128;
+	limits.window_start = 64; /* as wide as it becomes where all was well before */
+	start_with(limits);
+	hook(1, "a");
+	add_many(1, 1000, 2000);
+	assert_int_equal(start_at("a", 1000, 2000), 64);
+	hook(2, "b");
+	add_many(2, 3000, 4000);
+	assert_int_equal(start_at("b", 3000, 4000), 32);
+	hook(3, "c");
+	add_many(3, 5000, 6000);
+	assert_int_equal(start_at("c", 5000, 6000), 16);
+	hook(9, "z");
+	add_many(9, 9000, 9100);
+	healthy = next(NOW);
+	while (next(NOW)) /* its own places, too */
+		;
+	for (int64_t id = 9000; id <= 9100; id++) {
+		assert_in_range(healthy, 9000, 9100);
+		done(healthy, QUEUE_GOOD, NOW);
+		healthy = id < 9000 + 100 ? next(NOW) : 0;
+		if (!healthy)
+			break;
+	}
+	assert_int_equal(destination("a", NOW).inflight, 64); /* as they hung */
+	/* What ends goes to who has few, until the one that has many is again one of many. */
+	done(1000, QUEUE_NEUTRAL, NOW);
+	assert_int_not_equal(next(NOW) / 1000, 1);
+}
+
+/* However few requests there may be at once. */
+static void one_destination_alone_gets_half_of_all(void **state)
+{
+	struct queue_limits limits = queue_limits_default;
+	int64_t ids[64];
+
+	(void)state;
+	limits.window_start = limits.window_max;
+	for (unsigned all = 1; all < 64; all++) {
+		limits.inflight_max = all;
+		start_with(limits);
+		hook(1, "a");
+		add_many(1, 1, 100);
+		assert_int_equal(start_all(NOW, ids), (all + 1) / 2);
+		assert_true(queue_wake(q, NOW) != NOW); /* it would spin */
+	}
+}
+
 static void the_active_set_and_a_share_are_bounded(void **state)
 {
 	struct queue_limits limits = queue_limits_default;
@@ -368,6 +434,8 @@ int main(void)
 		TEST(every_fifth_start_is_a_retry),
 		TEST(destinations_and_hooks_take_turns),
 		TEST(slow_destinations_do_not_hold_up_a_fast_one),
+		TEST(destinations_that_hang_leave_places_for_others),
+		TEST(one_destination_alone_gets_half_of_all),
 		TEST(the_active_set_and_a_share_are_bounded),
 	};
 

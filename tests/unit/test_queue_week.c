@@ -446,7 +446,8 @@ static bool has_reason(const struct hook *h)
 		return true;
 	if (strcmp(d->state, "parked") == 0 || strcmp(d->state, "paused") == 0)
 		return true;
-	return d->inflight >= d->window;
+	/* As many are left for the others as it has. */
+	return d->inflight >= d->window || d->inflight + w.flying >= w.limits.inflight_max;
 }
 
 static void nothing_lies_around(void)
