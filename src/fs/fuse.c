@@ -41,6 +41,7 @@ static void tell_errors(const struct tree *t, fuse_ino_t ino, const char *name, 
 	const char *text, size_t len, const struct err *err)
 {
 	struct node n;
+	struct err told = *err;
 	if (!err->code || tree_node(t, ino, &n))
 		return;
 	struct buf path = BUF(REFUSED_PATH_MAX);
@@ -48,8 +49,10 @@ static void tell_errors(const struct tree *t, fuse_ino_t ino, const char *name, 
 	if (name)
 		buf_addf(&path, "%s%.*s", path.len ? "/" : "", NAME_MAX, name);
 	bool shown = text && tree_is_quotable(&n, text, len);
+	if (text && !shown)
+		err_unquote(&told);
 	t->backend.refused(t->backend.ctx, *buf_str(&path) ? buf_str(&path) : ".", who,
-		shown ? text : NULL, len < REFUSED_TEXT_MAX ? len : REFUSED_TEXT_MAX, err);
+		shown ? text : NULL, len < REFUSED_TEXT_MAX ? len : REFUSED_TEXT_MAX, &told);
 	buf_release(&path);
 }
 
@@ -62,7 +65,10 @@ void refuse(fuse_req_t req, fuse_ino_t ino, const char *name, int r, const struc
 void refuse_bytes(
 	fuse_req_t req, fuse_ino_t ino, const char *text, size_t len, int r, const struct err *err)
 {
-	tell_errors(fs_of(req)->tree, ino, NULL, who_of(req), text, len, err);
+	struct err told = *err;
+	if (!text)
+		err_unquote(&told);
+	tell_errors(fs_of(req)->tree, ino, NULL, who_of(req), text, len, &told);
 	fuse_reply_err(req, -r);
 }
 

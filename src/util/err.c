@@ -37,6 +37,19 @@ void err_shift(struct err *err, size_t by)
 		err->column += by;
 }
 
+void err_unquote(struct err *err)
+{
+	char rest[ERR_SENTENCE_MAX];
+	char *from = strchr(err->sentence, '"'), *to = strrchr(err->sentence, '"');
+
+	if (!from)
+		return;
+	/* One that has no end was cut off, with all that came behind it. */
+	(void)snprintf(rest, sizeof(rest), "%s", to == from ? "" : to + 1);
+	(void)snprintf(
+		from, sizeof(err->sentence) - (size_t)(from - err->sentence), "this%s", rest);
+}
+
 #ifdef __GLIBC__
 const char *err_name(int code)
 {

@@ -26,5 +26,8 @@ int err_set(struct err *err, int code, size_t column, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* Moves the column by `by` bytes: the judged text was a part of a longer one. */
 void err_shift(struct err *err, size_t by);
+/* Takes out what the sentence quotes, between its first quote and its last: for a text that its readers may
+ * not see. */
+void err_unquote(struct err *err);
 /* "EINVAL" for EINVAL; "E?" for a number without a name. */
 const char *err_name(int code);

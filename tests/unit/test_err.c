@@ -73,6 +73,27 @@ static void test_shift_moves_a_column_if_there_is_one(void **state)
 	err_shift(NULL, 4);
 }
 
+static void test_what_is_quoted_can_be_taken_out(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "\"nonsense\" is no duration", "this is no duration" },
+		{ "\"\" is no duration", "this is no duration" },
+		{ "a header \"a\"b\" is none: there is one",
+			"a header this is none: there is one" },
+		{ "\"cut off somewhe", "this" },
+		{ "there is a template", "there is a template" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct err err;
+
+		(void)err_set(&err, EINVAL, 0, "%s", rows[i][0]);
+		err_unquote(&err);
+		assert_string_equal(err.sentence, rows[i][1]);
+	}
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -90,6 +111,7 @@ int main(void)
 		cmocka_unit_test(test_a_long_sentence_is_cut_on_a_character),
 		cmocka_unit_test(test_what_a_sentence_quotes_is_plain),
 		cmocka_unit_test(test_shift_moves_a_column_if_there_is_one),
+		cmocka_unit_test(test_what_is_quoted_can_be_taken_out),
 		cmocka_unit_test(test_names),
 	};
 
