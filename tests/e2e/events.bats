@@ -51,7 +51,7 @@ mnt = sys.argv[1]
 fd = os.open(mnt + "/events", os.O_WRONLY)
 for n in range(1, 21):
     os.write(fd, b"deployment/m/v1 completed\n")
-    status = dict(line.split() for line in open(mnt + "/status"))
+    status = dict(line.rstrip("\n").split(" ", 1) for line in open(mnt + "/status"))
     assert int(status["accepted"]) == n, (n, status)
 END
 }
@@ -68,7 +68,7 @@ END
   python3 - "$MNT" <<'END'
 import os, sys
 events, status = (sys.argv[1] + name for name in ("/events", "/status"))
-counters = lambda: dict(line.split() for line in open(status))
+counters = lambda: dict(line.rstrip("\n").split(" ", 1) for line in open(status))
 first, second = (os.open(events, os.O_WRONLY) for _ in range(2))
 os.write(first, b"deployment/m/v1 comp")
 assert counters()["accepted"] == "0" and counters()["refused"] == "0", counters()
@@ -180,7 +180,7 @@ import os, sys
 mnt = sys.argv[1]
 fd = os.open(mnt + "/events", os.O_WRONLY)
 os.write(fd, b'{"object":"deployment/m","status":"completed"}')
-status = dict(line.split() for line in open(mnt + "/status"))
+status = dict(line.rstrip("\n").split(" ", 1) for line in open(mnt + "/status"))
 assert status["accepted"] == "1", status
 END
   [ "$(pending h)" = 1 ]
