@@ -133,6 +133,17 @@ sums() {
   start
 }
 
+@test 'a state directory of somebody else is refused, and stays as it is' {
+  need_root
+  mkdir -m 700 "$STATE"
+  chown 65534 "$STATE"
+  does_not_start 1 "$STATE" "$STATE" "$MNT"
+  [ "$(stat -c '%u %a' "$STATE")" = '65534 700' ]
+  [ -z "$(ls -A "$STATE")" ]
+  chown 0 "$STATE"
+  start
+}
+
 @test 'a state directory in use by another daemon is refused, and that one goes on' {
   start
   mkdir "$HERE/mnt2"

@@ -6,6 +6,7 @@ load ../lib/common
 bats_require_minimum_version 1.5.0
 load ../lib/users
 load ../lib/tools
+load ../lib/clock
 
 setup() {
   prepare
@@ -347,15 +348,13 @@ with open(sys.argv[1], "x+") as f:
 
 @test 'what nobody uses goes after a while, and what was meant to be a setting is told' {
   stop
-  echo 0 >"$HERE/ahead"
-  CLOCKSTEP=$HERE/ahead LD_PRELOAD=$CLOCKSTEP_SO \
-    ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 start -o confine=0 # it reads that file
+  clock 0
+  start_with_clock
   echo 'what is this?' >"$hook/notes"
   echo tool >"$hook/.url.swp"
   echo open >"$hook/open"
   exec 5<"$hook/open"
-  echo 601 >"$HERE/ahead.new"
-  mv "$HERE/ahead.new" "$HERE/ahead"
+  clock 601
   eventually 10 test ! -e "$hook/notes"
   [ ! -e "$hook/.url.swp" ]
   [ "$(cat "$hook/open")" = open ]

@@ -4,6 +4,7 @@
 
 load ../lib/common
 load ../lib/flow
+load ../lib/clock
 
 DAY=86400
 
@@ -15,16 +16,6 @@ setup() {
   make_hook h "$SINK_URL/" completed 'deployment/*'
 }
 
-# clock SECONDS [SLEPT]: ahead of the true one from now on; so long has the machine slept.
-clock() {
-  echo "$*" >"$HERE/ahead.new"
-  mv "$HERE/ahead.new" "$HERE/ahead"
-}
-
-start_with_clock() {
-  CLOCKSTEP=$HERE/ahead LD_PRELOAD=$CLOCKSTEP_SO \
-    ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 start -o confine=0 # it reads that file
-}
 
 # one_waits RETRY: an event whose first attempt failed.
 one_waits() {
