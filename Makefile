@@ -236,6 +236,7 @@ $B/completion/%: contrib/completion/webhookfs.bash
 
 # Units name the program by its path.
 $B/systemd/%: contrib/systemd/% Makefile
+	@mkdir -p $(@D)
 	$(Q)sed 's|/usr/bin/|$(BINDIR)/|g' $< >$@
 
 row_words = $(subst :, ,$1)

@@ -54,6 +54,8 @@ VALUES = {
     "ordered": [("1", "1"), ("?", errno.EINVAL)],
     "secret": [(SECRET, MASK), ("short", errno.EINVAL), (MASK, errno.EINVAL)],
     "signature": [("github", "github"), ("stripe", "stripe"), ("md5", errno.EINVAL)],
+    "format": [("slack", "slack"), ("ubiops", "ubiops"), ("telegram", errno.EINVAL)],
+    "template": [('{"is": {{status}}}', '{"is": {{status}}}'), ('{"is": {{it}}}', errno.EINVAL)],
 }
 MINIMAL = {"url": f"{NOBODY}/z", "event": "deployment_request_failed",
            "object_type": "deployment", "object_name": "m"}
@@ -82,6 +84,11 @@ class Hook:
 
     def complete(self):
         return all(self.values[name] for name in ("url", "event", "object"))
+
+    def excludes(self, name, result):
+        """A template is beside no format."""
+        return result and ((name == "template" and self.values["format"] != "ubiops") or
+                           (name == "format" and result != "ubiops" and self.values["template"]))
 
     def shown(self, name):
         value = self.values[name]
@@ -141,6 +148,8 @@ class Model:
         hook = self.hook(name)
         if value == "short" and hook.values["signature"] != "standard":
             result = errno.ERANGE  # any text is a key there
+        if hook.excludes(setting, result):
+            result = errno.EINVAL
         if isinstance(result, int):
             oserror(result)
         hook.values[setting] = result
@@ -163,6 +172,8 @@ class Model:
     def save(self, name, setting, value, result):
         """As editors do: a file beside it, which is renamed onto it."""
         hook = self.hook(name)
+        if hook.excludes(setting, result):
+            result = errno.EINVAL
         if isinstance(result, int):
             hook.scratch[f".{setting}.swp"] = value + "\n"
             oserror(errno.EBADMSG)
