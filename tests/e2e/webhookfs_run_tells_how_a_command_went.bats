@@ -41,8 +41,8 @@ forget() {
   settled 30 && : >"$SINK_DIR/requests.jsonl"
 }
 
-# A shell in the background would ignore SIGINT, and then so would what it runs.
-INTERRUPTIBLE=(env '--default-signal=INT,QUIT')
+# A shell in the background ignores SIGINT, nohup SIGHUP, and then so would what they run.
+INTERRUPTIBLE=(env '--default-signal=HUP,INT,QUIT')
 
 @test 'begin and end are told under one request id, with status, duration and the last lines' {
   for sh in "${SHELLS[@]}"; do
