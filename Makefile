@@ -14,6 +14,8 @@ comma := ,
 Q = $(if $(V),,@echo '  $@';)
 
 LIBS := fuse3 libcurl jansson sqlite3 libcrypto uuid
+# webhookfs-top is a program of its own, so that the daemon has no ncurses in it.
+TOP_LIBS := ncursesw jansson
 B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
@@ -34,8 +36,9 @@ LDLIBS = $(shell $(PKG_CONFIG) --libs $(LIBS))
 
 SRC := $(wildcard src/*.c src/*/*.c)
 OBJ := $(SRC:src/%.c=$B/%.o)
-# Everything but main goes into an archive: a unit test links only what it calls.
+# Everything but both mains goes into an archive: a unit test links only what it calls.
 LIB := $B/libwebhookfs.a
+MAINS := $B/main.o $B/top/main.o
 C_FILES := $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch])
 FUZZER := $(findstring fuzzer,$(SAN))
 FUZZ := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
@@ -46,12 +49,17 @@ UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $B/webhookfs
+all: $B/webhookfs $B/webhookfs-top
 
 $B/webhookfs: $B/main.o $(LIB)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(LIB): $(filter-out $B/main.o,$(OBJ))
+$B/webhookfs-top: $B/top/main.o $(LIB)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $$($(PKG_CONFIG) --libs $(TOP_LIBS))
+
+$B/top/screen.o: ALL_CPPFLAGS += $(shell $(PKG_CONFIG) --cflags ncursesw)
+
+$(LIB): $(filter-out $(MAINS),$(OBJ))
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
@@ -105,7 +113,7 @@ $B/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
 
 # ---- tests: every runner speaks TAP, tests/check adds them up
 
-TEST_PROGRAMS := $B/webhookfs $B/sink $B/clockstep.so $B/resolver.so $B/faults.so $B/doc-tables $B/week $(UNIT) $(FUZZ)
+TEST_PROGRAMS := $B/webhookfs $B/webhookfs-top $B/sink $B/clockstep.so $B/resolver.so $B/faults.so $B/doc-tables $B/week $(UNIT) $(FUZZ)
 
 check: $(TEST_PROGRAMS)
 	@CC='$(CC)' CFLAGS='$(CFLAGS)' SAN='$(SAN)' BUILD='$(abspath $B)' FUZZ='$(FUZZ)' tests/check $(UNIT)
@@ -113,7 +121,7 @@ check: $(TEST_PROGRAMS)
 unit: $(UNIT)
 	@tests/run unit $(UNIT)
 
-e2e: $B/webhookfs $B/sink $B/clockstep.so $B/resolver.so $B/faults.so
+e2e: $B/webhookfs $B/webhookfs-top $B/sink $B/clockstep.so $B/resolver.so $B/faults.so
 	@BUILD='$(abspath $B)' tests/run e2e $(wildcard tests/e2e/*.bats)
 
 # Whoever analyses, and what he says of the source is an error. What is left out for a reason is named in
@@ -215,6 +223,7 @@ FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 # FILE:DIRECTORY:MODE. One row installs a file, and removes it.
 INSTALLED := \
 	$B/webhookfs:$(BINDIR):755 \
+	$B/webhookfs-top:$(dir $(BINDIR))libexec/webhookfs:755 \
 	contrib/inotify/webhookfs-inotify:$(BINDIR):755 \
 	contrib/webhookfs-run/webhookfs-run:$(BINDIR):755 \
 	$(patsubst %,%:$(MANDIR)/man5:644,$(wildcard docs/*.5)) \
@@ -272,11 +281,11 @@ check-deb:
 # ---- what all this needs, from Debian's packages
 
 DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev libjansson-dev \
-	libsqlite3-dev libssl-dev uuid-dev uthash-dev
+	libsqlite3-dev libssl-dev libncurses-dev uuid-dev uthash-dev
 DEPS_RUN := fuse3 ca-certificates
 DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-rt-dev libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
 	nginx-light mandoc shellcheck sqlite3 python3 perl rsync inotify-tools acl \
-	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat stress-ng systemd vim zsh
+	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat stress-ng systemd tmux vim zsh
 
 DEPS_DEB := debhelper dpkg-dev lintian systemd libcmocka-dev libmicrohttpd-dev
 

@@ -9,6 +9,7 @@
 #include "model/json.h"
 #include "options.h"
 #include "startup.h"
+#include "top.h"
 #include "unmounter.h"
 #include "util/buf.h"
 #include "util/err.h"
@@ -134,6 +135,9 @@ int main(int argc, char **argv)
 		fputs(buf_str(&text), stdout);
 	} else if (o.action == OPTIONS_VERSION) {
 		puts("webhookfs " WEBHOOKFS_VERSION);
+	} else if (o.action == OPTIONS_TOP) {
+		r = top_become(o.mountpoint, &err);
+		status = 1;
 	} else {
 		r = o.action == OPTIONS_MOUNT
 			? startup_mount(o.state_dir, o.mountpoint, o.fuse, &err)

@@ -5,6 +5,7 @@
 #include "util/err.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -420,10 +421,16 @@ static int make_absolute(char **path)
 
 static int parse_operands(struct options *o, int argc, char **argv, struct err *err)
 {
-	if (argc < 1 || argc > 2)
-		return err_set(err, EINVAL, ERR_NO_COLUMN,
-			"usage: webhookfs [-f | -d | -m] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT; "
+	bool top = o->action == OPTIONS_TOP;
+	if (argc < 1 || argc > (top ? 1 : 2))
+		return err_set(err, EINVAL, ERR_NO_COLUMN, "usage: webhookfs %s; %s",
+			top ? "--top MOUNTPOINT"
+			    : "[-f | -d | -m] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT",
 			"webhookfs -h lists the options");
+	if (top) {
+		o->mountpoint = strdup(argv[0]);
+		return o->mountpoint ? 0 : err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
+	}
 	o->mountpoint = absolute(argv[argc - 1]);
 	o->state_dir = argc == 2 ? absolute(argv[0]) : default_state_dir();
 	if (!o->state_dir)
@@ -441,8 +448,18 @@ static int parse_operands(struct options *o, int argc, char **argv, struct err *
 	return 0;
 }
 
+static int refuse_option(int argc, char **argv, struct err *err)
+{
+	char word[3] = { '-', (char)optopt, '\0' };
+	bool named = !optopt && optind > 0 && optind <= argc;
+	return err_set(err, EINVAL, ERR_NO_COLUMN, "%s: %s; webhookfs -h lists the options",
+		named ? argv[optind - 1] : word,
+		optopt == 'o' ? "a list is missing" : "no such option");
+}
+
 int options_parse(struct options *o, int argc, char **argv, struct err *err)
 {
+	static const struct option longer[] = { { "top", no_argument, NULL, 't' }, { 0 } };
 	*o = (struct options){ 0 };
 	for (size_t i = 0; i < options_count; i++)
 		(void)setting_reset(
@@ -452,7 +469,7 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 	opterr = 0;
 	optind =
 		0; /* to glibc this is more than 1: the place within an argument is forgotten, too */
-	while (!r && (c = getopt(argc, argv, "fdmo:hV")) != -1) {
+	while (!r && (c = getopt_long(argc, argv, "fdmo:hV", longer, NULL)) != -1) {
 		if (c == 'f')
 			o->foreground = true;
 		else if (c == 'd')
@@ -461,16 +478,16 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 			r = parse_list(o, optarg, &fuse, err);
 		else if (c == 'm')
 			o->action = OPTIONS_MOUNT;
+		else if (c == 't')
+			o->action = OPTIONS_TOP;
 		else if (c == 'h')
 			o->action = OPTIONS_HELP;
 		else if (c == 'V')
 			o->action = OPTIONS_VERSION;
 		else
-			r = err_set(err, EINVAL, ERR_NO_COLUMN,
-				"-%c: %s; webhookfs -h lists the options", optopt,
-				optopt == 'o' ? "a list is missing" : "no such option");
+			r = refuse_option(argc, argv, err);
 	}
-	if (!r && (o->action == OPTIONS_RUN || o->action == OPTIONS_MOUNT))
+	if (!r && o->action != OPTIONS_HELP && o->action != OPTIONS_VERSION)
 		r = parse_operands(o, argc - optind, argv + optind, err);
 	o->fuse = strdup(buf_str(&fuse));
 	buf_release(&fuse);
@@ -490,6 +507,7 @@ void options_help(struct buf *out)
 {
 	buf_adds(out,
 		"usage: webhookfs [-f | -d | -m] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT\n"
+		"       webhookfs --top MOUNTPOINT\n"
 		"\n"
 		"Mounts a directory in which every outgoing webhook is a directory of files.\n"
 		"STATE_DIR keeps the hooks and the queue; its default is /var/lib/webhookfs for root,\n"
@@ -498,6 +516,7 @@ void options_help(struct buf *out)
 		"  -f              stay in the foreground\n"
 		"  -d              likewise, and show FUSE's requests\n"
 		"  -m              mount, and hand it to the service of systemd that starts next\n"
+		"  --top           show what a mount is doing, on the terminal\n"
 		"  -h              this text\n"
 		"  -V              the version\n"
 		"\n"

@@ -12,7 +12,7 @@
 struct buf;
 struct err;
 
-enum options_action { OPTIONS_RUN, OPTIONS_MOUNT, OPTIONS_HELP, OPTIONS_VERSION };
+enum options_action { OPTIONS_RUN, OPTIONS_MOUNT, OPTIONS_TOP, OPTIONS_HELP, OPTIONS_VERSION };
 
 struct options {
 	enum options_action action;

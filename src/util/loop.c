@@ -52,6 +52,11 @@ static int64_t clock_ms(clockid_t clock)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+int64_t loop_clock_ms(void)
+{
+	return clock_ms(CLOCK_BOOTTIME);
+}
+
 static void now_read(struct loop *l)
 {
 	l->now.real_ms = clock_ms(CLOCK_REALTIME);

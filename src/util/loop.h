@@ -37,3 +37,6 @@ struct now loop_now(const struct loop *l); /* of this turn */
  * with its clock. Before any wait. */
 int64_t loop_due_base(const struct loop *l);
 void loop_set_due_base(struct loop *l, int64_t due_base_ms);
+
+/* For a thread that has no loop: milliseconds of CLOCK_BOOTTIME. */
+int64_t loop_clock_ms(void);
