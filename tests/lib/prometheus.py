@@ -102,4 +102,5 @@ def main():
         print(f"{value:g}")
 
 
-main()
+if __name__ == "__main__":
+    main()
