@@ -112,7 +112,7 @@ static void row_load(struct engine *e, struct hook_state *s, struct hook_row *ro
 /* ---- what is told */
 
 /* The file may hold secrets: its text is not shown. */
-static void tell(struct engine *e, const char *name, const char *what, const struct err *err)
+static void tell_file(struct engine *e, const char *name, const char *what, const struct err *err)
 {
 	struct buf file = BUF(512);
 	buf_addf(&file, "hooks/%s.json", name);
@@ -129,7 +129,7 @@ void config_aside(struct engine *e, const char *name)
 		"hooks/%s was changed through the mount while this file was not in effect; what "
 		"it held is kept as %s.json.refused",
 		name, name);
-	tell(e, name, "was replaced", &err);
+	tell_file(e, name, "was replaced", &err);
 }
 
 /* At the start everything is news, and nobody asked. */
@@ -237,7 +237,7 @@ static enum confdir_answer on_found(void *ctx, const struct confdir_file *f)
 		return unread(e, r);
 	if (!r)
 		return take_hook(e, h, f->mtime_ms);
-	tell(e, f->name,
+	tell_file(e, f->name,
 		registry_by_name(e->registry, f->name) ? "is broken, and its hook stays as it was"
 						       : "is not loaded",
 		&err);

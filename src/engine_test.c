@@ -86,8 +86,8 @@ static int test_parse(
 		return r;
 	if (!out->event.phases) {
 		event_release(&out->event);
-		return err_set(
-			err, EINVAL, ERR_NO_COLUMN, "this status fires no event to test with");
+		return err_set(err, EINVAL, ERR_NO_COLUMN,
+			"this status fires no event: write processing, completed, failed or cancelled");
 	}
 	unsigned listened = out->event.phases &
 		event_set_phases(&h->events, object_target(&out->event.object, h->types).type);

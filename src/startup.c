@@ -115,7 +115,8 @@ int startup_state_dir(const char *path, const char *mountpoint, struct err *err,
 			path, strerror(-r));
 	}
 	if (!S_ISDIR(st.st_mode))
-		r = err_set(err, ENOTDIR, ERR_NO_COLUMN, "the state directory %s is no directory",
+		r = err_set(err, ENOTDIR, ERR_NO_COLUMN,
+			"the state directory %s is no directory: move it away, or take another path",
 			path);
 	else if (is_under(real, mountpoint))
 		r = err_set(err, EINVAL, ERR_NO_COLUMN,
@@ -206,8 +207,8 @@ int startup_mountpoint(const char *path, struct err *err, char **out_path)
 		return err_set(err, errno, ERR_NO_COLUMN, "the mount point %s: %s%s", path,
 			strerror(errno), errno == ENOENT ? "; mkdir it first" : "");
 	if (!S_ISDIR(st.st_mode))
-		return err_set(
-			err, ENOTDIR, ERR_NO_COLUMN, "the mount point %s is no directory", path);
+		return err_set(err, ENOTDIR, ERR_NO_COLUMN,
+			"the mount point %s is no directory: make one, or take another path", path);
 	char *real = realpath(path, NULL);
 	if (!real)
 		return err_set(

@@ -179,7 +179,8 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	uint64_t ino = r.node.ino;
 	int e = 0;
 	if (flags & ~(unsigned)RENAME_NOREPLACE)
-		e = err_set(&err, EINVAL, ERR_NO_COLUMN, "two names here do not change places");
+		e = err_set(&err, EINVAL, ERR_NO_COLUMN,
+			"two names here do not change places: rename them one after the other");
 	else if ((flags & RENAME_NOREPLACE) && r.taken &&
 		!hidden_has(&fs->hidden, newparent, newname, pid, now_of(fs)))
 		e = -EEXIST;

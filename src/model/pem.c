@@ -182,11 +182,14 @@ static const struct {
 	const char *expected, *nothing;
 } kinds[] = {
 	[PEM_CERTIFICATES] = { LABEL_CERTIFICATE, "certificates are",
-		"there is no certificate in PEM form: it would begin with -----BEGIN CERTIFICATE-----" },
+		.nothing =
+			"there is no certificate in PEM form: it would begin with -----BEGIN CERTIFICATE-----" },
 	[PEM_CHAIN] = { LABEL_CERTIFICATE, "certificates are",
-		"there is no certificate in PEM form: it would begin with -----BEGIN CERTIFICATE-----" },
+		.nothing =
+			"there is no certificate in PEM form: it would begin with -----BEGIN CERTIFICATE-----" },
 	[PEM_KEY] = { LABEL_KEY, "a private key is",
-		"there is no private key in PEM form: it would begin with -----BEGIN PRIVATE KEY-----" },
+		.nothing =
+			"there is no private key in PEM form: it would begin with -----BEGIN PRIVATE KEY-----" },
 };
 
 /* What has been read so far. */

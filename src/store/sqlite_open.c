@@ -339,7 +339,9 @@ static int file_open(struct store *s, struct file *f, bool full_sync,
 	if (code != SQLITE_OK)
 		return file_error(s, f, code, err);
 	if (sqlite3_db_readonly(s->db, "main"))
-		return err_set(err, EACCES, ERR_NO_COLUMN, "%s cannot be written", f->path);
+		return err_set(err, EACCES, ERR_NO_COLUMN,
+			"%s cannot be written: its file system is read-only, or its mode lacks u+w",
+			f->path);
 	/* The making of the file was cut short: SQLite takes it back, and it is new or whole. */
 	if (f->had_journal && !f->new) {
 		code = ask(s, "PRAGMA page_count", &pages);
