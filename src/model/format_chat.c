@@ -62,11 +62,12 @@ static size_t count_bytes(const char *text, size_t len)
 
 /* ---- writing */
 
+/* At most 4, whatever the bytes are. */
 static size_t character_len(const char *text, size_t len)
 {
 	size_t n = 1;
 
-	while (n < len && ((unsigned char)text[n] & 0xc0) == 0x80)
+	while (n < len && n < 4 && ((unsigned char)text[n] & 0xc0) == 0x80)
 		n++;
 	return n;
 }

@@ -221,13 +221,16 @@ void payload_view(const struct payload *p, bool include_result, struct payload_v
 
 void payload_text(struct span json, struct buf *out)
 {
+	json_error_t error;
 	json_t *text;
 
 	if (!json.len)
 		return;
-	text = json_loadb(json.text, json.len, JSON_DECODE_ANY, NULL);
-	if (!text)
-		abort(); /* no memory: the text is one that payload_render wrote */
-	buf_add(out, json_string_value(text), json_string_length(text));
+	text = json_loadb(json.text, json.len, JSON_DECODE_ANY, &error);
+	if (!text && json_error_code(&error) == json_error_out_of_memory)
+		abort();
+	/* payload_render wrote it, but a damaged database may have changed that. */
+	if (json_is_string(text))
+		buf_add(out, json_string_value(text), json_string_length(text));
 	json_decref(text);
 }

@@ -70,7 +70,13 @@ static void add_type(const struct template_field *f, const struct message *m, st
 	buf_add_json(out, view.type.text, view.type.len);
 }
 
-/* Parts that are JSON strings already. */
+/* What is between the quotes of a part that is a JSON string already; a damaged database may have left none. */
+static void add_inside(struct span json, struct buf *out)
+{
+	if (json.len > 2)
+		buf_add(out, json.text + 1, json.len - 2);
+}
+
 static void add_object(const struct template_field *f, const struct message *m, struct buf *out)
 {
 	struct payload_view view;
@@ -80,10 +86,10 @@ static void add_object(const struct template_field *f, const struct message *m, 
 	buf_addc(out, '"');
 	buf_add(out, view.type.text, view.type.len);
 	buf_addc(out, '/');
-	buf_add(out, view.object_name.text + 1, view.object_name.len - 2);
+	add_inside(view.object_name, out);
 	if (view.version_name.len) {
 		buf_addc(out, '/');
-		buf_add(out, view.version_name.text + 1, view.version_name.len - 2);
+		add_inside(view.version_name, out);
 	}
 	buf_addc(out, '"');
 }

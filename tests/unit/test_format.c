@@ -303,6 +303,47 @@ static void a_binary_cloudevent_has_its_attributes_in_headers(void **state)
 	check_headers(FORMAT_SLACK, "deployment/d failed", "Content-Type: application/json\n");
 }
 
+/* ---- damage */
+
+static void skip_header(void *ctx, const char *name, const char *value)
+{
+	(void)ctx, (void)name, (void)value;
+}
+
+/* What a database gives back is not always what was put there: then the body is nonsense, and no more. */
+static void parts_that_were_damaged_on_disk_break_nothing(void **state)
+{
+	static const char *const damaged[][3] = {
+		{ "", "", "" },
+		{ "\"", "\"", "\"" },
+		{ "x,y:1,2", "]]", ",\"text\":7,\"error_message\":{},\"time\":[]" },
+		{ "\"a\":\"\\u00\",\"b\":\"\xc3\"", "\x80\x80\x80\x80\x80\x80\x80\x80",
+			",\"text\":\"\\ud800\",\"time\":\"x\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+		struct payload p = { strdup(damaged[i][0]), strdup(damaged[i][1]),
+			strdup(damaged[i][2]) };
+		struct message m = message_of(&p);
+
+		for (enum format f = 0; f < FORMAT_COUNT; f++) {
+			struct buf out = BUF(FORMAT_BODY_MAX);
+
+			format_body(f, NULL, &m, &out);
+			assert_int_equal(buf_error(&out), 0);
+			format_headers(f, &m, skip_header, NULL);
+			buf_reset(&out);
+			format_body(f,
+				"[{{object}}, \"{{object}} {{time}}\", {{result}}, {{text}}]", &m,
+				&out);
+			assert_int_equal(buf_error(&out), 0);
+			buf_release(&out);
+		}
+		payload_release(&p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +356,7 @@ int main(void)
 		cmocka_unit_test(a_message_is_cut_on_a_character_within_the_limit),
 		cmocka_unit_test(a_structured_cloudevent_has_its_attributes_and_the_payload),
 		cmocka_unit_test(a_binary_cloudevent_has_its_attributes_in_headers),
+		cmocka_unit_test(parts_that_were_damaged_on_disk_break_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
