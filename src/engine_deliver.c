@@ -9,6 +9,7 @@
 
 #include "http/client.h"
 #include "model/format.h"
+#include "model/logline.h"
 #include "model/payload.h"
 #include "model/queue.h"
 #include "model/registry.h"
@@ -402,27 +403,20 @@ int64_t deliver_wake(const struct engine *e)
 static void deliver_log(struct engine *e, const struct flight *f, const char *hook,
 	const char *outcome, const struct outcome *o, const char *reason)
 {
-	struct buf line = BUF(16 * 1024);
+	struct buf line = BUF(LOGLINE_MAX);
 	char id[64];
 	deliver_webhook_id(e, f->origin, id);
-	buf_adds(&line, "{\"time\":\"");
-	text_add_time(&line, e->now.real_ms);
-	buf_adds(&line, "\",\"hook\":");
-	buf_add_json(&line, hook, strlen(hook));
-	buf_addf(&line, ",\"id\":\"%s\",\"event\":\"%s\",\"request_id\":", id, f->event_name);
-	buf_add_json(&line, f->request_id, strlen(f->request_id));
-	buf_addf(
-		&line, ",\"attempt\":%u,\"outcome\":\"%s\",\"http_status\":", f->attempts, outcome);
-	if (o->http_status)
-		buf_addf(&line, "%d", o->http_status);
-	else
-		buf_adds(&line, "null");
-	buf_addf(&line, ",\"ms\":%u,\"error\":", (o->us.total + 500) / 1000);
-	if (reason)
-		buf_add_json(&line, reason, strlen(reason));
-	else
-		buf_adds(&line, "null");
-	buf_addc(&line, '}');
+	logline_attempt(&(struct logline){ .time_ms = e->now.real_ms,
+				.hook = hook,
+				.webhook_id = id,
+				.event_name = f->event_name,
+				.request_id = f->request_id,
+				.attempt = f->attempts,
+				.outcome = outcome,
+				.http_status = o->http_status,
+				.total_us = o->us.total,
+				.error = reason },
+		&line);
 	(void)journal_add(e->log, buf_str(&line), line.len); /* it is counted there */
 	buf_release(&line);
 }
@@ -449,13 +443,9 @@ static void hook_gone(struct engine *e, const struct hook *h)
 
 void deliver_dropped(struct engine *e, const char *hook, uint64_t count)
 {
-	struct buf line = BUF(1024);
-	buf_adds(&line, "{\"time\":\"");
-	text_add_time(&line, e->now.real_ms);
-	buf_adds(&line, "\",\"hook\":");
-	buf_add_json(&line, hook, strlen(hook));
-	buf_addf(&line, ",\"outcome\":\"dropped\",\"deliveries\":%llu}", (unsigned long long)count);
-	(void)journal_add(e->log, line.data, line.len);
+	struct buf line = BUF(LOGLINE_MAX);
+	logline_dropped(e->now.real_ms, hook, count, &line);
+	(void)journal_add(e->log, buf_str(&line), line.len);
 	buf_release(&line);
 }
 
