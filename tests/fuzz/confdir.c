@@ -135,7 +135,7 @@ static void others_write(const char *path, const char *text)
 /* What they do is told at the next hearing, unless `what` has 16; all is looked at anew where it has 32. */
 static void others_do(uint8_t what, const char *name, const char *text)
 {
-	char entry[NAME_MAX + 1], to[NAME_MAX + 1], path[PATH_MAX], other[PATH_MAX];
+	char entry[NAME_MAX + sizeof(".json")], to[NAME_MAX + 1], path[PATH_MAX], other[PATH_MAX];
 	const char *end = what & 8 ? "" : ".json";
 	bool told = !(what & 16);
 
@@ -153,7 +153,7 @@ static void others_do(uint8_t what, const char *name, const char *text)
 		(void)mkdir(path, 0700);
 		break;
 	case 2:
-		(void)symlink("/etc/passwd", path);
+		(void)!symlink("/etc/passwd", path);
 		break;
 	case 3:
 		(void)(unlink(path) && rmdir(path));

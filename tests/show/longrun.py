@@ -199,6 +199,10 @@ def plot(csv_path, svg):
     title = f"{int(last['written']):,} events, {rate:.0f} a second, to three hooks"
     subprocess.run(["gnuplot"], input=PLOT.format(csv=csv_path, svg=svg, title=title), text=True,
                    check=True)
+    with open(svg, encoding="utf8") as f:
+        lines = [line.rstrip() for line in f]
+    with open(svg, "w", encoding="utf8") as f:
+        f.write("\n".join(lines) + "\n")
 
 
 def main():
