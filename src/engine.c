@@ -66,6 +66,7 @@ static void arrivals_announce(struct engine *e)
 		s->accepted++;
 		s->pending++;
 		e->pending++;
+		aging_wait(e, s);
 		changed_hook(e, s);
 		queue_add(e->queue, a->hook_id, LANE_FRESH, a->id, a->due_ms);
 	}
@@ -90,6 +91,7 @@ void engine_undone(struct engine *e, int error)
 	e->stored = (struct counters){ .accepted = -1 };
 	e->arrival_count = 0;
 	deliver_undo(e);
+	aging_undo(e);
 	pipes_committed(e, false);
 	if (e->expiring)
 		e->expire_due_ms = e->now.due_ms + EXPIRE_AGAIN_MS;
@@ -208,6 +210,8 @@ static int64_t next_wake(const struct engine *e)
 		wake = earlier(wake, dropped_wake(e));
 	}
 	wake = earlier(wake, holds_wake(e));
+	if (e->aging_due_ms && !e->stopping)
+		wake = earlier(wake, e->aging_due_ms);
 	if (e->fs && fs_keeps(e->fs))
 		wake = earlier(wake, e->now.due_ms + FS_EXPIRE_MS);
 	if (e->expire_due_ms)
@@ -274,6 +278,7 @@ static int turn(struct engine *e)
 	config_turn(e);
 	dropped_turn(e);
 	deliver_record(e);
+	aging_turn(e);
 	housekeep(e);
 	(void)engine_commit(e); /* who waits for it has been told; the rest is tried again */
 	if (!e->stopping)

@@ -97,6 +97,7 @@ static void row_load(struct engine *e, struct hook_state *s, struct hook_row *ro
 	const struct store_hook *h = &row->stored;
 	s->pending = h->pending;
 	e->pending += (int64_t)h->pending;
+	aging_look(e, s);
 	s->counts = (struct hook_counts){ .delivered = h->delivered,
 		.failed = h->failed,
 		.last_success_ms = h->last_success_ms,

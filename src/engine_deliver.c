@@ -279,6 +279,7 @@ static const char *error_text(const struct result *r, char status[32])
 	return status;
 }
 
+/* One that has expired was not attempted now; its earlier attempts are there. */
 static int record_one(struct engine *e, const struct result *r)
 {
 	const struct flight *f = r->flight;
@@ -286,9 +287,12 @@ static int record_one(struct engine *e, const struct result *r)
 	char status[32];
 	if (r->verdict.action == VERDICT_AGAIN)
 		return 0;
-	outcome_json(&r->outcome, f->attempts, e->now.real_ms, &attempt);
-	int n = store_attempt_add(e->store, f->id, buf_str(&attempt), attempt.len);
-	buf_release(&attempt);
+	int n = 0;
+	if (!r->expired) {
+		outcome_json(&r->outcome, f->attempts, e->now.real_ms, &attempt);
+		n = store_attempt_add(e->store, f->id, buf_str(&attempt), attempt.len);
+		buf_release(&attempt);
+	}
 	if (n)
 		return n;
 	if (is_delivered(r))
@@ -331,7 +335,7 @@ static void stage_counts(struct engine *e, const struct result *r)
 	}
 }
 
-static int save_counts(struct engine *e)
+int deliver_save_counts(struct engine *e)
 {
 	int r = 0;
 	for (const struct hook_state *s = e->staged; s && !r; s = s->next_staged) {
@@ -375,14 +379,82 @@ void deliver_record(struct engine *e)
 		r->recorded = !n;
 	}
 	if (!n)
-		n = save_counts(e);
+		n = deliver_save_counts(e);
 	if (n)
 		engine_undone(e, n);
+}
+
+/* ---- what waited for too long */
+
+bool deliver_is_under_way(const struct engine *e, int64_t id)
+{
+	struct flight *f;
+	HASH_FIND(hh, e->flights, &id, sizeof(id), f);
+	for (const struct result *r = e->results; r && !f; r = r->next)
+		f = r->flight->id == id ? r->flight : NULL;
+	return f;
+}
+
+int deliver_expire(struct engine *e, int64_t id)
+{
+	struct store_delivery d;
+	int n = store_delivery_get(e->store, id, &d);
+	if (n)
+		return n == -ENOENT ? 0 : n;
+	struct result *r = calloc(1, sizeof(*r));
+	struct flight *f = calloc(1, sizeof(*f));
+	if (!r || !f)
+		abort();
+	*f = (struct flight){ .id = id,
+		.origin = d.origin,
+		.hook_id = d.hook_id,
+		.created_ms = d.created_ms,
+		.attempts = d.attempts,
+		.event_name = d.event_name,
+		.request_id = d.request_id };
+	d.event_name = d.request_id = NULL;
+	store_delivery_release(&d);
+	*r = (struct result){ .flight = f,
+		.verdict = { .action = VERDICT_RETRY, .feedback = FEEDBACK_NONE },
+		.next_due_ms = -1,
+		.expired = true,
+		.next = e->results };
+	snprintf(r->outcome.error, sizeof(r->outcome.error), "not %s within max_age",
+		f->attempts ? "delivered" : "tried");
+	e->results = r;
+	n = record_one(e, r);
+	if (!n) {
+		r->recorded = true;
+		stage_counts(e, r);
+	}
+	return n;
+}
+
+static void result_free(struct result *r)
+{
+	outcome_release(&r->outcome);
+	flight_free(r->flight);
+	free(r);
+}
+
+/* What has only expired will be found again. */
+static void forget_expired(struct engine *e)
+{
+	for (struct result **p = &e->results; *p;) {
+		struct result *r = *p;
+		if (!r->expired) {
+			p = &r->next;
+			continue;
+		}
+		*p = r->next;
+		result_free(r);
+	}
 }
 
 void deliver_undo(struct engine *e)
 {
 	unstage_counts(e, false);
+	forget_expired(e);
 	for (struct result *r = e->results; r; r = r->next)
 		r->recorded = false;
 	if (e->results)
@@ -463,6 +535,22 @@ static void conclude_dropped(struct engine *e, const struct result *r, const str
 		hook_gone(e, h);
 }
 
+static void conclude_expired(struct engine *e, const struct result *r)
+{
+	const struct flight *f = r->flight;
+	const struct hook *h = registry_by_id(e->registry, f->hook_id);
+	struct hook_state *s = hook_state_of(e, f->hook_id);
+	queue_cancel(e->queue, f->id);
+	if (!s)
+		return;
+	if (h->ordered) /* it may have been the head */
+		queue_waiting(e->queue, f->hook_id, LANE_RETRY, e->now.due_ms);
+	s->pending--;
+	e->pending--;
+	changed_hook(e, s);
+	deliver_log(e, f, h->name, "expired", &r->outcome, r->outcome.error);
+}
+
 static void conclude_one(struct engine *e, struct result *r)
 {
 	static const enum queue_feedback feedback[] = { [FEEDBACK_NONE] = QUEUE_NEUTRAL,
@@ -514,12 +602,13 @@ void deliver_conclude(struct engine *e)
 			p = &r->next;
 			continue;
 		}
-		conclude_one(e, r);
+		if (r->expired)
+			conclude_expired(e, r);
+		else
+			conclude_one(e, r);
 		engine_keeps(e);
 		*p = r->next;
-		outcome_release(&r->outcome);
-		flight_free(r->flight);
-		free(r);
+		result_free(r);
 	}
 }
 
@@ -534,8 +623,6 @@ void deliver_forget(struct engine *e)
 	while (e->results) {
 		struct result *r = e->results;
 		e->results = r->next;
-		outcome_release(&r->outcome);
-		flight_free(r->flight);
-		free(r);
+		result_free(r);
 	}
 }

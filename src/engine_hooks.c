@@ -63,6 +63,7 @@ static void state_remove(struct engine *e, struct hook_state *s)
 {
 	assert(!s->staged);
 	changes_end(e, s);
+	aging_forget(e, s);
 	HASH_DEL(e->states, s);
 	test_report_free(s->test);
 	free(s->meter);
@@ -107,6 +108,7 @@ static void index_hook(struct engine *e, const struct hook *h)
 		.rate = h->rate,
 		.rate_ms = h->rate_ms };
 	queue_hook_set(e->queue, &q);
+	aging_set(e, s, q.held ? 0 : h->max_age_ms);
 	buf_release(&destination);
 }
 

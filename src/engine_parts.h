@@ -54,6 +54,16 @@ struct hook_meter {
 	uint64_t bucket[METER_BUCKETS]; /* attempts that took no longer than the bucket says */
 };
 
+/* Looking for a hook's deliveries that become older than its max_age. */
+struct aging {
+	int64_t max_age_ms; /* 0: none may fail by it now */
+	int64_t due_ms;     /* of the next look; 0: not before something comes */
+	int64_t after_id;   /* where a look goes on; */
+	int64_t next_ms;    /* what it has seen so far: when the next one is too old; 0: none */
+	bool failed;        /* and that some were */
+	struct hook_state *prev, *next; /* those with a look to come */
+};
+
 /* What the engine knows of a hook besides its configuration. */
 struct hook_state {
 	int64_t id;
@@ -71,7 +81,8 @@ struct hook_state {
 	unsigned changed; /* bits of topics; told at the turn's end */
 	struct hook_state *changed_prev, *changed_next;
 	unsigned holds; /* threads that are about to change it */
-	bool live;      /* match knows it */
+	struct aging aging;
+	bool live; /* match knows it */
 	UT_hash_handle hh;
 };
 
@@ -96,6 +107,7 @@ struct result {
 	struct flight *flight;
 	struct verdict verdict;
 	int64_t next_due_ms; /* -1: no next attempt */
+	bool expired;        /* without an attempt: too old, and what it was is in `flight` */
 	bool recorded;       /* in the open transaction */
 	bool dropped;        /* a user removed the delivery while it was under way */
 	struct result *next;
@@ -198,6 +210,9 @@ struct engine {
 	struct dropped *dropped; /* NULL: there is no spool */
 	int peek[2];             /* a pipe of our own, empty between two looks into another; -1 */
 
+	struct hook_state *aging; /* hooks with a look to come; */
+	int64_t aging_due_ms;     /* when the first of these is; 0: never */
+
 	struct listing listing;
 	struct hold *holds; /* the oldest first */
 	struct test_run *tests;
@@ -294,6 +309,22 @@ struct request *deliver_request(
 void deliver_webhook_id(const struct engine *e, int64_t origin, char out[64]);
 /* Says in the log that so many pending deliveries were given up by a user. */
 void deliver_dropped(struct engine *e, const char *hook, uint64_t count);
+
+bool deliver_is_under_way(const struct engine *e, int64_t id);
+/* Puts into the open transaction that this pending delivery has failed, being too old; the counts follow when
+ * all are in. 0 or -errno. */
+int deliver_expire(struct engine *e, int64_t id);
+int deliver_save_counts(struct engine *e);
+
+/* ---- engine_aging.c: what waits for too long */
+
+/* What the hook's max_age is, or 0 while it is held. */
+void aging_set(struct engine *e, struct hook_state *s, uint64_t max_age_ms);
+void aging_look(struct engine *e, struct hook_state *s); /* it has pending ones, of any age */
+void aging_wait(struct engine *e, struct hook_state *s); /* one came just now */
+void aging_forget(struct engine *e, struct hook_state *s);
+void aging_turn(struct engine *e);
+void aging_undo(struct engine *e);
 
 /* ---- engine_queue.c: deliveries as files */
 

@@ -211,6 +211,7 @@ static void now_pending(struct engine *e, int64_t hook_id, enum queue_lane lane,
 	struct hook_state *s = hook_state_of(e, hook_id);
 	s->pending++;
 	e->pending++;
+	aging_wait(e, s);
 	changed_hook(e, s);
 	queue_add(e->queue, hook_id, lane, id, e->now.due_ms);
 }

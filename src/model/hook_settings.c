@@ -144,7 +144,7 @@ const struct setting hook_settings[] = {
 		.grammar = "DURATION",
 		.example = "2d",
 		.summary =
-			"How long a delivery is tried, where the schedule would go on for longer.",
+			"How long a delivery waits and is tried, where the schedule would go on for longer.",
 		.mode = 0644,
 	},
 	{

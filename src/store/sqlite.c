@@ -105,6 +105,15 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 			  " FROM delivery d CROSS JOIN event e ON e.id = d.event_id"
 			  " WHERE d.hook_id = ?1 AND d.state = ?3 AND d.id > ?4"
 			  " ORDER BY 1 LIMIT ?5",
+	[DELIVERY_WAITING] =
+		"SELECT d.id, e.accepted_ms, d.due_ms, d.attempts, d.state, ifnull(d.origin, d.id)"
+		" FROM delivery d CROSS JOIN event e ON e.id = d.event_id"
+		" WHERE d.hook_id = ?1 AND d.state = 0 AND d.id > ?2"
+		" UNION ALL"
+		" SELECT d.id, e.accepted_ms, d.due_ms, d.attempts, d.state, ifnull(d.origin, d.id)"
+		" FROM delivery d CROSS JOIN event e ON e.id = d.event_id"
+		" WHERE d.hook_id = ?1 AND d.state = 1 AND d.id > ?2"
+		" ORDER BY 1 LIMIT ?3",
 	[DELIVERY_OLDEST] =
 		"SELECT id, finished_ms FROM delivery WHERE state = ?1 AND state IN (2, 3)"
 		" AND finished_ms < ?2 ORDER BY finished_ms, id LIMIT ?3",

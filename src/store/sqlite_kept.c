@@ -79,6 +79,26 @@ int store_list(struct store *s, int64_t hook_id, enum store_state state, int64_t
 	return row < 0 ? row : count;
 }
 
+int store_waiting(struct store *s, int64_t hook_id, int64_t after_id, struct store_waiting *rows,
+	unsigned limit)
+{
+	int count = 0, row;
+
+	bind_int(s, DELIVERY_WAITING, 1, hook_id);
+	bind_int(s, DELIVERY_WAITING, 2, after_id);
+	bind_int(s, DELIVERY_WAITING, 3, limit);
+	while ((row = statement_row(s, DELIVERY_WAITING)) == 1)
+		rows[count++] = (struct store_waiting){
+			.id = column_int(s, DELIVERY_WAITING, 0),
+			.created_ms = column_int(s, DELIVERY_WAITING, 1),
+			.due_ms = column_int(s, DELIVERY_WAITING, 2),
+			.attempts = (unsigned)column_int(s, DELIVERY_WAITING, 3),
+			.retry = column_int(s, DELIVERY_WAITING, 4) == DELIVERY_RETRY,
+			.origin = column_int(s, DELIVERY_WAITING, 5),
+		};
+	return row < 0 ? row : count;
+}
+
 int store_oldest_pending(struct store *s, int64_t hook_id, struct store_entry *out)
 {
 	int row;

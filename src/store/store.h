@@ -165,6 +165,16 @@ struct store_entry {
 int store_list(struct store *s, int64_t hook_id, enum store_state state, int64_t after_id,
 	struct store_entry *rows, unsigned limit);
 
+struct store_waiting {
+	int64_t id, origin; /* as a delivery's */
+	int64_t created_ms, due_ms;
+	unsigned attempts;
+	bool retry; /* its lane */
+};
+/* A page of the hook's pending deliveries with ids above after_id, ascending. The count, or -errno. */
+int store_waiting(struct store *s, int64_t hook_id, int64_t after_id, struct store_waiting *rows,
+	unsigned limit);
+
 /* The first of the hook's pending deliveries by id: 1 and it, 0: none is pending, -errno. A few searches of
  * an index, however many are pending. */
 int store_oldest_pending(struct store *s, int64_t hook_id, struct store_entry *out);

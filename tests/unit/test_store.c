@@ -517,6 +517,7 @@ static void no_statement_scans_what_may_be_long(void **state)
 		[DELIVERY_PAGE_LATER] = "COVERING INDEX delivery_lane"
 					" (hook_id=? AND state=? AND due_ms>?)",
 		[DELIVERY_LIST] = "INDEX delivery_list (hook_id=? AND state=? AND rowid>?)",
+		[DELIVERY_WAITING] = "INDEX delivery_list (hook_id=? AND state=? AND rowid>?)",
 		[DELIVERY_OLDEST] = "COVERING INDEX delivery_finished"
 				    " (state=? AND finished_ms<?)",
 	};
