@@ -47,10 +47,16 @@ static struct spool_file *file_add(struct spool *s, int64_t serial, const char *
 	return f;
 }
 
-static void file_free(struct spool_file *f)
+static void file_close(struct spool_file *f)
 {
 	if (f->fd >= 0)
 		(void)close(f->fd); /* only read from */
+	f->fd = -1;
+}
+
+static void file_free(struct spool_file *f)
+{
+	file_close(f);
 	free(f->name);
 	free(f);
 }
@@ -179,6 +185,12 @@ static int drop_rest(struct spool *s, const struct spool_file *f)
 	return error ? error : drop_again(s, entry, f->name);
 }
 
+static void again_later(struct spool *s)
+{
+	if (!s->retry_due_ms)
+		s->retry_due_ms = s->now_ms + SPOOL_RETRY_MS;
+}
+
 /*
  * Removes a file that was taken. A claim does not stop who has looked up its name just before and
  * opens it only now, so it is looked at once more, behind the commit.
@@ -188,18 +200,24 @@ static void settle(struct spool *s, struct spool_file *f)
 	char entry[ENTRY_MAX];
 	struct stat st;
 
-	if (is_written(f->fd)) {
-		if (!s->retry_due_ms)
-			s->retry_due_ms = s->now_ms + SPOOL_RETRY_MS;
+	if (s->now_ms < f->again_ms)
+		return;
+	if (f->fd >= 0 && is_written(f->fd)) {
+		again_later(s);
 		return;
 	}
 	entry_of(f, entry);
-	if (fstat(f->fd, &st) == 0 && st.st_size > f->ended && drop_rest(s, f))
+	if (f->fd >= 0 && fstat(f->fd, &st) == 0 && st.st_size > f->ended && drop_rest(s, f))
 		(void)spool_reject_entry(s, s->taking, entry, f->name,
 			"it grew while it was taken; what was appended was not taken\n", f->uid,
 			f->gid);
-	else
-		(void)unlinkat(s->taking, entry, 0); /* or the next start removes it */
+	else if (unlinkat(s->taking, entry, 0) < 0 && errno != ENOENT) {
+		/* What it held is known, and there may be many of them; the next start tries it, too. */
+		file_close(f);
+		f->again_ms = s->now_ms + SPOOL_RETRY_MS;
+		again_later(s);
+		return;
+	}
 	DL_DELETE(s->done, f);
 	file_free(f);
 }

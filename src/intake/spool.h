@@ -30,6 +30,7 @@ struct spool_file {
 	int64_t serial;
 	int64_t taken; /* bytes of it that were taken and committed; this and the next are the caller's */
 	int64_t ended; /* where its end was when it was taken */
+	int64_t again_ms; /* it could not be removed: not before */
 	uint32_t uid, gid;
 	int fd;
 	struct spool_file *prev, *next;
@@ -58,7 +59,8 @@ ssize_t spool_read(const struct spool_file *f, int64_t offset, char *data, size_
 int spool_sync(struct spool *s);
 
 /* These end with the file being in hand no more. All of it was taken, up to f->ended; should
- * somebody have opened it in the last moment and appended to it, the rest is dropped again as a file of its own. */
+ * somebody have opened it in the last moment and appended to it, the rest is dropped again as a file of its own.
+ * One that cannot be removed is so some seconds later, or at the next start. */
 void spool_done(struct spool *s, struct spool_file *f);
 /* On failure the file is back under its name, and tried again some seconds later. */
 int spool_reject(struct spool *s, struct spool_file *f, const char *reason, int64_t now_ms);

@@ -38,10 +38,10 @@ struct spool {
 	unsigned ready_count;
 	bool rescan;          /* there are names that are not known */
 	int64_t now_ms;       /* of the last call */
-	int64_t retry_due_ms; /* 0: no name is SPOOL_RETRY */
+	int64_t retry_due_ms; /* 0: no name is SPOOL_RETRY, and none of `done` is left */
 	struct spool_file *files;
 	unsigned file_count;
-	struct spool_file *done; /* taken, but a writer has them open */
+	struct spool_file *done; /* taken, but a writer has them open, or they cannot be removed */
 	int64_t serial;          /* the last one given */
 	bool unsynced;
 };

@@ -226,6 +226,30 @@ static void what_is_appended_in_the_last_moment_is_dropped_again(void **state)
 }
 
 /* The kernel sends it to who looks at a file with a lease while another opens it. */
+static void what_cannot_be_removed_is_removed_later(void **state)
+{
+	(void)state;
+	put("a", "first");
+	assert_in_hand(10, "1:a=first ");
+	assert_int_equal(rename(".taking/1-a", ".kept"), 0);
+	assert_int_equal(mkdir(".taking/1-a", 0700), 0); /* unlink fails */
+	done(spool_first(s));
+	assert_null(spool_first(s));
+	assert_int_equal(rmdir(".taking/1-a"), 0);
+	assert_int_equal(rename(".kept", ".taking/1-a"), 0);
+	/* In a calm rhythm, though others come. */
+	put("b", "second");
+	assert_in_hand(10, "2:b=second ");
+	assert_true(is_there(".taking/1-a"));
+	done(spool_first(s));
+	assert_in_hand(10, "");
+	now_ms = spool_due(s);
+	assert_true(now_ms > 1000);
+	assert_in_hand(10, "");
+	assert_false(is_there(".taking/1-a"));
+	assert_int_equal(spool_due(s), -1);
+}
+
 static void the_lease_does_not_kill(void **state)
 {
 	(void)state;
@@ -393,6 +417,7 @@ int main(void)
 		IN_SPOOL(a_crash_is_put_right),
 		IN_SPOOL(a_file_that_is_written_is_not_claimed),
 		IN_SPOOL(what_is_appended_in_the_last_moment_is_dropped_again),
+		IN_SPOOL(what_cannot_be_removed_is_removed_later),
 		IN_SPOOL(the_lease_does_not_kill),
 		IN_SPOOL(a_file_that_is_put_back_rests),
 		IN_SPOOL(what_is_no_file_is_rejected_unopened),
