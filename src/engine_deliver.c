@@ -571,6 +571,9 @@ static void conclude_one(struct engine *e, struct result *r)
 		meter_attempt(s, &r->outcome,
 			r->next_due_ms >= 0 && r->verdict.action != VERDICT_GONE && !r->dropped);
 	if (r->verdict.action == VERDICT_AGAIN) {
+		if (r->outcome.kind == OUTCOME_MEMORY)
+			log_warning("delivery %lld is tried again: %s", (long long)f->id,
+				r->outcome.error);
 		look_again(e, f->hook_id);
 	} else if (r->dropped) {
 		conclude_dropped(e, r, h);

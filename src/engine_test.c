@@ -206,6 +206,7 @@ static int test_error(const struct outcome *o)
 		[OUTCOME_BROKEN] = -ECONNRESET,
 		[OUTCOME_DENIED] = -EACCES,
 		[OUTCOME_LOCAL] = -EIO,
+		[OUTCOME_MEMORY] = -ENOMEM,
 		[OUTCOME_ABORTED] = -EINTR,
 	};
 	if (o->kind != OUTCOME_RESPONSE)

@@ -78,6 +78,8 @@ static const struct ending endings[] = {
 		"the response is not HTTP" },
 	{ CURLE_OUT_OF_MEMORY, 0, STAGE_WAITING, OUTCOME_BROKEN, DETAIL_WORDS,
 		"the response is too much" },
+	{ CURLE_OUT_OF_MEMORY, 0, 0, OUTCOME_MEMORY, DETAIL_NONE,
+		"there is no memory for the request" },
 };
 
 static const struct ending ending_other = {
@@ -220,7 +222,9 @@ void ending_read(
 
 void ending_local(struct outcome *o, CURLcode code)
 {
-	explain(o, &ending_other, code, 0, "");
+	bool memory = code == CURLE_OUT_OF_MEMORY;
+
+	explain(o, memory ? ending_find(code, 0, 0) : &ending_other, code, 0, "");
 }
 
 void ending_denied(struct outcome *o, const char *why)

@@ -29,6 +29,7 @@ const char *outcome_name(enum outcome_kind k)
 		[OUTCOME_BROKEN] = "broken",
 		[OUTCOME_DENIED] = "denied",
 		[OUTCOME_LOCAL] = "local",
+		[OUTCOME_MEMORY] = "memory",
 		[OUTCOME_ABORTED] = "aborted",
 	};
 

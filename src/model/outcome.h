@@ -25,7 +25,8 @@ enum outcome_kind {
 	OUTCOME_BODY_TIMEOUT,    /* a first byte came, the rest did not in time */
 	OUTCOME_BROKEN,          /* connection lost or not HTTP */
 	OUTCOME_DENIED,          /* an address that must not be called */
-	OUTCOME_LOCAL,           /* our own fault: no memory, a url curl does not take */
+	OUTCOME_LOCAL,           /* our own fault: a url curl does not take */
+	OUTCOME_MEMORY,          /* no memory of ours for it; the attempt does not count */
 	OUTCOME_ABORTED,         /* the daemon leaves; the attempt does not count */
 	OUTCOME_KIND_COUNT
 };

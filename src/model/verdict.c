@@ -66,6 +66,8 @@ static const struct row {
 	{ OUTCOME_DENIED, ANY,
 		{ VERDICT_RETRY_SHORT, FEEDBACK_NONE, "the receiver's address is denied" } },
 	{ OUTCOME_LOCAL, ANY, { VERDICT_RETRY, FEEDBACK_NONE, "the request cannot be made" } },
+	{ OUTCOME_MEMORY, ANY,
+		{ VERDICT_AGAIN, FEEDBACK_NONE, "there is no memory for the request" } },
 	{ OUTCOME_ABORTED, ANY, { VERDICT_AGAIN, FEEDBACK_NONE, "the attempt was broken off" } },
 };
 

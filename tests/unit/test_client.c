@@ -3,6 +3,8 @@
  * getaddrinfo, so no test needs a network.
  */
 #include "http/client.h"
+#include "http/ending.h"
+#include "model/verdict.h"
 
 #include <dlfcn.h>
 #include <netdb.h>
@@ -455,6 +457,21 @@ static void test_a_slow_lookup_holds_nobody_up(void **state)
 		usleep(1000);
 }
 
+/* With one attempt a delivery would else have failed without any. */
+static void test_no_memory_is_no_attempt(void **state)
+{
+	struct outcome o = { 0 };
+
+	(void)state;
+	ending_local(&o, CURLE_OUT_OF_MEMORY);
+	assert_string_equal(outcome_name(o.kind), "memory");
+	assert_int_equal(verdict_of(&o).action, VERDICT_AGAIN);
+	assert_non_null(strstr(o.error, "memory"));
+	ending_local(&o, CURLE_URL_MALFORMAT); /* that would not end */
+	assert_string_equal(outcome_name(o.kind), "local");
+	assert_int_equal(verdict_of(&o).action, VERDICT_RETRY);
+}
+
 static void test_cancelling(void **state)
 {
 	struct outcome o;
@@ -572,6 +589,7 @@ int main(void)
 		WITH_RECEIVER(test_urls_that_are_none),
 		WITH_RECEIVER(test_a_name_that_does_not_resolve),
 		WITH_RECEIVER(test_a_slow_lookup_holds_nobody_up),
+		WITH_RECEIVER(test_no_memory_is_no_attempt),
 		WITH_RECEIVER(test_cancelling),
 		WITH_RECEIVER(test_leaving_with_requests_in_flight),
 		WITH_RECEIVER(test_the_environments_proxy_is_not_used),
