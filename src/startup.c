@@ -97,6 +97,39 @@ static int lock_dir(const char *path, struct err *err, int *out_lock)
 	return r;
 }
 
+/*
+ * Who may rename in a directory above puts another in the place of this one. Without the sticky bit those are
+ * all who may write there; a group is one that somebody has chosen (of a plain user often his own),
+ * all others are not. Whether there is one: its path is in `path` then.
+ */
+static bool is_open_above(char *path)
+{
+	for (char *slash; (slash = strrchr(path, '/'));) {
+		struct stat st;
+		slash[slash == path] = '\0';
+		if (stat(path, &st) == 0 && st.st_mode & S_IWOTH && !(st.st_mode & S_ISVTX))
+			return true;
+		if (slash == path)
+			break;
+	}
+	return false;
+}
+
+static int judge_above(const char *real, struct err *err)
+{
+	char *above = strdup(real);
+	if (!above)
+		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
+	int r = 0;
+	if (is_open_above(above))
+		r = err_set(err, EPERM, ERR_NO_COLUMN,
+			"everybody may rename what is in %s, above the state directory %s: chmod "
+			"o-w or +t it, or take another",
+			above, real);
+	free(above);
+	return r;
+}
+
 int startup_state_dir(const char *path, const char *mountpoint, struct err *err, int *out_lock)
 {
 	struct stat st;
@@ -131,7 +164,7 @@ int startup_state_dir(const char *path, const char *mountpoint, struct err *err,
 		r = err_set(err, EPERM, ERR_NO_COLUMN,
 			"others can read the state directory %s, and it holds secrets: chmod 700 %s",
 			path, path);
-	else
+	else if (!(r = judge_above(real, err)))
 		r = lock_dir(real, err, out_lock);
 	free(real);
 	return r;

@@ -82,6 +82,8 @@ void reply_open(fuse_req_t req, const struct node *n, struct fuse_file_info *fi,
 /* -ENFILE, -ENOMEM: so many more open files of the mount, or bytes in them, are not allowed to `who`. */
 int judge_room(
 	const struct fs *fs, struct who who, unsigned handles, size_t bytes, struct err *err);
+/* -ENOSPC: likewise of scratch files. */
+int judge_scratch(const struct fs *fs, struct who who, struct err *err);
 struct handle *handle_of(const struct fuse_file_info *fi); /* of a file that is open */
 
 void hold(struct held **list, fuse_req_t req, struct handle *handle, size_t size, bool flush,

@@ -281,7 +281,7 @@ static int create_copy(
 }
 
 /* A stranger with many hooks leaves room for the editors of root and the mounting user. */
-static int judge_scratch(const struct fs *fs, struct who who, struct err *err)
+int judge_scratch(const struct fs *fs, struct who who, struct err *err)
 {
 	if (scratches_count(fs->tree->scratches) < who_share(who.uid, fs->tree->uid, SCRATCH_FILES))
 		return 0;

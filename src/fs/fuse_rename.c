@@ -102,6 +102,8 @@ static int rename_aside(struct fs *fs, struct renaming *r, struct err *err)
 	struct scratch *f = r->taken ? r->there.scratch : NULL;
 	int e = 0;
 	if (!f)
+		e = judge_scratch(fs, who_of(r->req), err);
+	if (!f && !e)
 		e = scratch_make(all, r->to.hook->id, r->to.ino, r->name, now_of(fs), err, &f);
 	if (e)
 		return e;

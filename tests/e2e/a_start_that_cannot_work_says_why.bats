@@ -112,7 +112,7 @@ sums() {
 @test 'without STATE_DIR a plain user has it in XDG_STATE_HOME or ~/.local/state' {
   [ "$EUID" -ne 0 ] || open_the_way
   mkdir "$HERE/xdg" "$HERE/home" "$HERE/point"
-  chmod 777 "$HERE/xdg" "$HERE/home"
+  chmod 1777 "$HERE/xdg" "$HERE/home"
   [ "$EUID" -ne 0 ] || chown 65534 "$HERE/point"
   # Whether this user may mount or not: the directory is made before.
   HOME=$HERE/home XDG_STATE_HOME=$HERE/xdg does_not_start_for_others 1 '' -o nonsense "$HERE/point"
@@ -120,6 +120,19 @@ sums() {
   [ ! -e "$HERE/home/.local" ]
   HOME=$HERE/home XDG_STATE_HOME='' does_not_start_for_others 1 '' -o nonsense "$HERE/point"
   [ -d "$HERE/home/.local/state/webhookfs" ]
+}
+
+@test 'a state directory below one in which everybody may rename is refused' {
+  mkdir -p "$HERE/open/inner"
+  chmod 777 "$HERE/open"
+  does_not_start 1 'may rename' "$HERE/open/inner/state" "$MNT"
+  does_not_start 1 "$HERE/open" "$HERE/open/inner/state" "$MNT"
+  chmod 1777 "$HERE/open"
+  STATE=$HERE/open/inner/state start
+  stop
+  # A group is one that somebody has chosen.
+  chmod 775 "$HERE/open"
+  STATE=$HERE/open/inner/state start
 }
 
 @test 'a state directory that others can read is refused, and stays as it is' {
