@@ -5,6 +5,8 @@
 
 As that user. Each round drops a good file and puts a link to TARGET in its place, or the other way round.
 """
+import contextlib
+import errno
 import os
 import sys
 
@@ -14,16 +16,20 @@ os.setgid(int(sys.argv[1]))
 os.setuid(int(sys.argv[1]))
 name, link = os.path.join(spool, "swapped"), os.path.join(spool, ".link")
 for i in range(rounds):
-    if os.path.islink(name):  # put back, as it was swapped within the claim
-        os.unlink(name)
+    try:
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+    except OSError as e:
+        if e.errno != errno.ELOOP:
+            raise
+        # A link that was swapped within the claim has been put back.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
         continue
-    with open(name, "w") as f:
+    with os.fdopen(fd, "w") as f:
         f.write("deployment/harmless completed\n")
     os.symlink(target, link)
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.rename(link, name)
         os.unlink(name)
-    except FileNotFoundError:
-        pass
-    if os.path.lexists(link):
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(link)
