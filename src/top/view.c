@@ -17,14 +17,18 @@ unsigned pen_width(const struct pen *p)
 
 void pen_end(struct pen *p, enum view_style style, bool selected)
 {
-	size_t len = p->text.len;
+	struct buf line = BUF(65536);
+	size_t len;
 
-	while (len && p->text.data[len - 1] == ' ')
+	/* Columns of a fixed width may be too many for a narrow screen. */
+	cells_add(&line, buf_str(&p->text), p->text.len, pen_width(p), p->view->utf8);
+	for (len = line.len; len && line.data[len - 1] == ' ';)
 		len--;
-	buf_cut(&p->text, len);
+	buf_cut(&line, len);
 	if (p->row < p->limit)
-		p->line(p->ctx, p->row++, style, selected, buf_str(&p->text));
+		p->line(p->ctx, p->row++, style, selected, buf_str(&line));
 	buf_reset(&p->text);
+	buf_release(&line);
 }
 
 void pen_line(struct pen *p, enum view_style style, unsigned indent, const char *text)

@@ -15,21 +15,18 @@
 static void draw_title(struct pen *p, const struct view *v)
 {
 	char rest[200];
-	unsigned width = pen_width(p), taken;
+	unsigned width = pen_width(p), mine = (unsigned)strlen("webhookfs ");
+	unsigned name = cells_width(v->mountpoint, strlen(v->mountpoint), v->utf8);
 
 	snprintf(rest, sizeof(rest), "  %zu of %lld hooks, by %s%s", v->shown_count,
 		(long long)p->model->mount.hooks, view_columns[v->sort].title,
 		v->reverse ? ", turned round" : "");
-	taken = (unsigned)strlen(rest) < width / 2 ? (unsigned)strlen(rest) : 0;
+	mine += (unsigned)strlen(rest);
+	if (v->rows)
+		name = mine < width ? width - mine : width;
 	buf_adds(&p->text, "webhookfs ");
-	if (width > 10 + taken && v->rows)
-		cells_add(&p->text, v->mountpoint, strlen(v->mountpoint), width - 10 - taken,
-			v->utf8);
-	else
-		cells_add(&p->text, v->mountpoint, strlen(v->mountpoint),
-			cells_width(v->mountpoint, strlen(v->mountpoint), v->utf8), v->utf8);
-	if (taken)
-		buf_adds(&p->text, rest);
+	cells_add(&p->text, v->mountpoint, strlen(v->mountpoint), name, v->utf8);
+	buf_adds(&p->text, rest);
 	pen_end(p, VIEW_TITLE, false);
 }
 
