@@ -1,6 +1,7 @@
 /*
  * Modes and owners of a hook's files, and what a mode means: a header or url that neither group nor
- * others may read is protected, and stays so while it has a value. Rows that protect always do so.
+ * others may read is protected, and stays so while it has a value. Rows that protect always do so, and of
+ * headers those whose names say that they are secret, until config.json says otherwise.
  */
 #include "model/hook_internal.h"
 #include "util/err.h"
@@ -194,7 +195,13 @@ int hook_chmod(struct hook *h, const char *file, mode_t mode, bool young, struct
 		return err_set(err, EINVAL, ERR_NO_COLUMN,
 			"%s has %s in it, and is not protected with that: write another value",
 			file, MASK);
-	if (young && !(name && header_born_protected(name)))
+	/* Empty ones too: a chmod that some tool makes of habit would show what is written next. */
+	if (hd && !protect && hd->protected && header_born_protected(name))
+		return err_set(err, EPERM, ERR_NO_COLUMN,
+			"%s is protected by its name: only \"protected\": false in config.json, with a "
+			"value, opens it",
+			file);
+	if (young)
 		value = NULL;
 	if (protectable && !protect && value && hook_protected(h, file))
 		return err_set(err, EPERM, ERR_NO_COLUMN,

@@ -142,6 +142,30 @@ nowhere() {
   nowhere "$SECRET"
 }
 
+@test 'a born protected header is not opened while it is empty, but by its word in config.json' {
+  touch "$HEADERS/Authorization"
+  denied 'not permitted' chmod 644 "$HEADERS/Authorization"
+  grep -qF 'protected by its name' "$MNT/errors"
+  echo "$SECRET" >"$HEADERS/Authorization"
+  masked "$HEADERS/Authorization"
+  nowhere "$SECRET"
+  echo '{"headers": [{"key": "Cookie", "value": "consent=1", "protected": false}]}' >"$MNT/hooks/h/config.json"
+  [ "$(cat "$HEADERS/Cookie")" = consent=1 ]
+  chmod 640 "$HEADERS/Cookie"
+  chmod 600 "$HEADERS/Cookie"
+  masked "$HEADERS/Cookie"
+  denied 'not permitted' chmod 644 "$HEADERS/Cookie"
+}
+
+@test 'a header gets another spelling over a third name, with its protected value' {
+  (umask 077 && echo "$SECRET" >"$HEADERS/X-Mine")
+  mv "$HEADERS/X-Mine" "$HEADERS/X-Third"
+  mv "$HEADERS/X-Third" "$HEADERS/x-mine"
+  [ "$(ls "$HEADERS")" = x-mine ]
+  masked "$HEADERS/x-mine"
+  [ "$(stored x-mine)" = "$SECRET" ]
+}
+
 @test 'rm starts afresh' {
   (umask 077 && echo "$SECRET" >"$HEADERS/X-Mine")
   rm "$HEADERS/X-Mine"

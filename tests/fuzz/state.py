@@ -206,7 +206,7 @@ class Model:
     def header_chmod(self, name, header, mode):
         h = self.header(name, header)
         closes = not mode & 0o044
-        if not closes and h.protected and h.value:
+        if not closes and h.protected and (h.value or header.lower() in BORN):
             oserror(errno.EPERM)
         h.mode, h.protected = mode, closes
 

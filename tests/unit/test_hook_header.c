@@ -213,8 +213,16 @@ static void born_protected_headers(void **state)
 	assert_int_equal(chmod_to(h, "headers/Authorization", 0644), -EPERM);
 	header_shows(h, "Authorization", MASK);
 	assert_int_equal(hook_header_add(h, "Cookie", true, NULL, &hd), 0);
+	/* An empty one neither, or the next value would be shown. */
+	assert_int_equal(chmod_to(h, "headers/Cookie", 0644), -EPERM);
+	assert_int_equal(hook_chmod(h, "headers/Cookie", 0644, true, NULL), -EPERM);
+	hd = hook_header_find(h, "Cookie");
+	assert_int_equal(hook_header_store(h, hd, "a=b", 3, NULL), 0);
+	header_shows(h, "Cookie", MASK);
+	/* Unless it was opened by its word, in config.json. */
+	hd->protected = false;
 	assert_int_equal(chmod_to(h, "headers/Cookie", 0644), 0);
-	assert_false(hook_header_find(h, "Cookie")->protected);
+	header_shows(h, "Cookie", "a=b");
 	hook_free(h);
 }
 
