@@ -137,6 +137,19 @@ void confdir_close(struct confdir *c)
 	free(c);
 }
 
+/* Keeps an entry as NAME.json.refused, in the place of the one before; a directory there goes if it is
+ * empty, else this fails. */
+static int keep(struct confdir *c, const struct filename *f, const char *entry)
+{
+	if (renameat(c->fd, entry, c->fd, f->refused) == 0)
+		return 0;
+	if (errno == EISDIR && unlinkat(c->fd, f->refused, AT_REMOVEDIR) < 0)
+		return -errno;
+	if (errno == ENOTDIR && unlinkat(c->fd, f->refused, 0) < 0)
+		return -errno;
+	return failed(renameat(c->fd, entry, c->fd, f->refused));
+}
+
 /*
  * What had the final name has the temporary one now. If it is what we know, it goes; if it is somebody
  * else's, or was refused, it is kept. The file itself, not a copy: who still writes to it loses
@@ -152,8 +165,9 @@ static int put_aside(
 		return error;
 	if (k && k->seen && !k->refused && !print.error && print_same(&print, &k->print))
 		return failed(unlinkat(c->fd, f->temporary, 0));
-	*aside = true;
-	return failed(renameat(c->fd, f->temporary, c->fd, f->refused));
+	error = keep(c, f, f->temporary);
+	*aside = !error;
+	return error;
 }
 
 /* The same for a file system that cannot exchange two files: somebody else's last moment is lost. */
@@ -165,8 +179,9 @@ static int replace(struct confdir *c, const struct filename *f, const struct kno
 	if (error)
 		return error == -ENOENT ? -EBUSY : error;
 	if (k->refused || print.error || !print_same(&print, &k->print)) {
-		if (renameat(c->fd, f->final, c->fd, f->refused) < 0)
-			return -errno;
+		error = keep(c, f, f->final);
+		if (error)
+			return error;
 		*aside = true;
 	}
 	return failed(renameat(c->fd, f->temporary, c->fd, f->final));
@@ -175,6 +190,7 @@ static int replace(struct confdir *c, const struct filename *f, const struct kno
 static int exchange(struct confdir *c, const struct filename *f, const struct known *k, bool *aside)
 {
 	bool there = k && k->seen;
+	int error;
 
 	if (!there)
 		return failed(renameat2(c->fd, f->temporary, c->fd, f->final, RENAME_NOREPLACE));
@@ -182,9 +198,13 @@ static int exchange(struct confdir *c, const struct filename *f, const struct kn
 		return errno == EINVAL    ? replace(c, f, k, aside)
 			: errno == ENOENT ? -EBUSY
 					  : -errno;
-	/* The new one is there, whatever becomes of the old one. */
-	(void)put_aside(c, f, k, aside);
-	return 0;
+	error = put_aside(c, f, k, aside);
+	if (!error)
+		return 0;
+	/* What is not ours, and cannot be kept, gets its place back. */
+	if (renameat2(c->fd, f->temporary, c->fd, f->final, RENAME_EXCHANGE) < 0)
+		return 0;
+	return error;
 }
 
 int confdir_save(struct confdir *c, const char *name, const char *text, size_t len, bool *aside)
@@ -222,8 +242,10 @@ int confdir_remove(struct confdir *c, const char *name, bool *aside)
 		error = errno == ENOENT ? 0 : -errno;
 	else
 		error = put_aside(c, &f, k, aside);
-	if (error)
+	if (error) {
+		(void)renameat2(c->fd, f.temporary, c->fd, f.final, RENAME_NOREPLACE);
 		return error;
+	}
 	if (k)
 		known_forget(c, k);
 	return failed(fsync(c->fd));

@@ -8,7 +8,8 @@
  *
  * It remembers of each file what was in it when it was last found or saved, so only changes by others
  * are found, and each once. What it replaces or removes and has not seen before, or what was refused, is
- * not lost: it is kept as NAME.json.refused.
+ * not lost: it is kept as NAME.json.refused, in the place of the one before. Where that cannot be
+ * (-ENOTEMPTY: it is a directory with entries), nothing is replaced or removed.
  *
  * Everything goes through the directory's descriptor and follows no symbolic links; files are made
  * 0600. Memory that held a configuration is cleared: it may hold protected values. confdir.c is the

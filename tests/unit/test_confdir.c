@@ -418,6 +418,44 @@ static void what_was_not_kept_is_found_again(void **state)
 	assert_found("");
 }
 
+/* What cannot be put aside keeps its place, and the save or removal fails. */
+static void a_directory_where_refused_ones_are_kept_loses_nothing(void **state)
+{
+	(void)state;
+	save("a", "1");
+	put("hooks/a.json", "theirs", 6);
+	assert_int_equal(mkdir("hooks/a.json.refused", 0700), 0);
+	save("a", "2");
+	assert_true(aside);
+	assert_file("hooks/a.json", "2");
+	assert_file("hooks/a.json.refused", "theirs");
+
+	assert_int_equal(unlink("hooks/a.json.refused"), 0);
+	assert_int_equal(mkdir("hooks/a.json.refused", 0700), 0);
+	put("hooks/a.json.refused/x", "x", 1);
+	put("hooks/a.json", "theirs", 6);
+	aside = false;
+	assert_int_equal(confdir_save(c, "a", "3", 1, &aside), -ENOTEMPTY);
+	assert_false(aside);
+	assert_file("hooks/a.json", "theirs");
+	assert_int_equal(remove_name("a"), -ENOTEMPTY);
+	assert_false(aside);
+	assert_file("hooks/a.json", "theirs");
+	assert_entries("a.json a.json.refused ");
+
+	/* The other way round: a directory in the place of a file that is kept. */
+	assert_int_equal(unlink("hooks/a.json.refused/x"), 0);
+	assert_int_equal(remove_name("a"), 0);
+	assert_file("hooks/a.json.refused", "theirs");
+	save("a", "4");
+	assert_int_equal(unlink("hooks/a.json"), 0);
+	assert_int_equal(mkdir("hooks/a.json", 0700), 0);
+	save("a", "5");
+	assert_true(aside);
+	assert_file("hooks/a.json", "5");
+	assert_int_equal(rmdir("hooks/a.json.refused"), 0);
+}
+
 static void what_is_refused_is_found_once_and_not_replaced(void **state)
 {
 	(void)state;
@@ -596,6 +634,7 @@ int main(void)
 		WATCHING(a_file_that_is_made_anew_was_not_removed),
 		WATCHING(what_was_not_kept_is_found_again),
 		WATCHING(what_is_refused_is_found_once_and_not_replaced),
+		IN_STATE_DIR(a_directory_where_refused_ones_are_kept_loses_nothing),
 		WATCHING(one_name_may_be_looked_at_before_the_others),
 		WATCHING(what_is_no_configuration_is_passed_over),
 		WATCHING(what_cannot_be_read_is_told),
