@@ -173,7 +173,7 @@ fuzz-merge:
 	tests/fuzz/run --merge build/fuzzer/fuzz
 
 # Random operations on a real mount beside a model of it, for T seconds; SEED=N to begin with that one.
-statefuzz: $B/webhookfs
+statefuzz: $B/webhookfs $B/sink
 	@BUILD='$(abspath $B)' tests/fuzz/state.py --seconds $(or $(T),60) $(if $(SEED),--seed $(SEED))
 
 # What is too long for `make check`, which has a short form of each.

@@ -3,21 +3,25 @@
 
     state.py [--seed N] [--steps N | --seconds N] [--program FILE]
 
-Hooks, settings with their defaults, headers and what protects them, modes, renames, files that editors leave
-and put in place, config.json, events and what is pending: each operation must end as the model says,
-with the same errno; now and then, and after each restart, half of them kill -9, the whole tree is
-compared. Each operation is done by a thread of its own, for the mount remembers for a moment what a
-thread removes and makes.
+Hooks, settings with their defaults, headers and what protects them, modes, owners and another user, renames,
+files that editors leave and put in place, config.json, one hook's put into another, events, and
+deliveries that are cancelled, sent again, copied and forgotten: each operation must end as the model
+says, with the same errno; now and then, and after each restart, half of them kill -9, the whole tree is
+compared. How far deliveries are is the one thing that the model is told: none is lost, and none comes of
+itself. Each operation is done by a thread of its own, for the mount remembers for a moment what a thread
+removes and makes.
 
 What does not agree is told with the shortest program that shows it, as JSON that --program runs again.
 With --seconds one seed follows the other. The program tested is $WEBHOOKFS, or build/webhookfs.
 """
 import argparse
+import ctypes
 import errno
 import json
 import os
 import random
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -31,10 +35,16 @@ HEADERS = ["X-A", "X-B", "x-a", "Authorization", "Host", "bad name"]
 BORN = ["authorization"]
 MODES = [0o600, 0o644, 0o640, 0o664]
 NOBODY = "http://127.0.0.1:1"  # where nothing listens: what is sent there stays pending
+SINK = "http://sink.test"  # stands for the receiver, whose port is known later
+ME, OTHER = os.geteuid(), 1234  # another user, whom only root can be
+TEMPLATE = '{"a": "{{text}}", "b": [1, {{metadata}}]}'
+CERT, KEY = "the certificate", "its key"  # likewise
+ALWAYS = ["secret", "tls/key"]  # protected
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 # What is written, and what is then shown, or why it is refused.
 VALUES = {
     "url": [(f"{NOBODY}/a", f"{NOBODY}/a"), (f"{NOBODY}/b?c", f"{NOBODY}/b?c"),
+            (f"{SINK}/ok", f"{SINK}/ok"), (f"{SINK}/bad", f"{SINK}/bad"),
             ("ftp://x/", errno.EINVAL), (MASK, errno.EINVAL)],
     "event": [("deployment_request_failed", "deployment_request_failed"),
               ("deployment_request_failed deployment_request_started",
@@ -54,9 +64,16 @@ VALUES = {
     "ordered": [("1", "1"), ("?", errno.EINVAL)],
     "secret": [(SECRET, MASK), ("short", errno.EINVAL), (MASK, errno.EINVAL)],
     "signature": [("github", "github"), ("stripe", "stripe"), ("md5", errno.EINVAL)],
-    "format": [("slack", "slack"), ("ubiops", "ubiops"), ("telegram", errno.EINVAL)],
-    "template": [('{"is": {{status}}}', '{"is": {{status}}}'), ('{"is": {{it}}}', errno.EINVAL)],
+    "format": [("slack", "slack"), ("cloudevents", "cloudevents"), ("ubiops", "ubiops"),
+               ("xml", errno.EINVAL)],
+    "template": [(TEMPLATE, TEMPLATE), ('["{{hook}}"]', '["{{hook}}"]'),
+                 ('{"a": {{nothing}}}', errno.EINVAL), ('{"a": ', errno.EINVAL),
+                 ('{"{{hook}}": 1}', errno.EINVAL)],
+    "tls/ca": [(CERT, CERT), (KEY, errno.EINVAL), ("x", errno.EINVAL)],
+    "tls/cert": [(CERT, CERT), ("x", errno.EINVAL)],
+    "tls/key": [(KEY, MASK), (CERT, errno.EINVAL), (MASK, errno.EINVAL)],
 }
+BESIDE = [name for name in VALUES if "/" not in name]  # where editors leave files
 MINIMAL = {"url": f"{NOBODY}/z", "event": "deployment_request_failed",
            "object_type": "deployment", "object_name": "m"}
 
@@ -74,27 +91,37 @@ class Hook:
 
     def __init__(self, defaults):
         self.values = dict(defaults)
-        self.modes = {name: 0o600 if name == "secret" else 0o644 for name in defaults}
+        self.modes = {name: 0o600 if name in ALWAYS else 0o644 for name in defaults}
+        self.owners = dict.fromkeys(defaults, ME)
         self.headers = {}
         self.scratch = {}
-        self.pending = 0
+        self.deliveries = 0  # pending, delivered and failed
 
     def protected(self, name):
-        return name == "secret" or (name == "url" and not self.modes[name] & 0o044)
+        return name in ALWAYS or (name == "url" and not self.modes[name] & 0o044)
 
     def complete(self):
         return all(self.values[name] for name in ("url", "event", "object"))
 
-    def excludes(self, name, result):
-        """A template is beside no format."""
-        return result and ((name == "template" and self.values["format"] != "ubiops") or
-                           (name == "format" and result != "ubiops" and self.values["template"]))
-
     def shown(self, name):
         value = self.values[name]
         if name == "url" and value and self.protected(name):
-            return f"{NOBODY}/{MASK}"
+            return "/".join(value.split("/")[:3]) + f"/{MASK}"
         return value
+
+    def secretive(self):
+        return self.protected("url") or any(self.values[name] for name in ALWAYS) or \
+            any(h.protected for h in self.headers.values())
+
+    def judge(self, setting, value, result):
+        """What a value comes to in this hook, or the errno."""
+        if value == "short" and self.values["signature"] != "standard":
+            return errno.ERANGE  # any text is a key there
+        if setting == "template" and self.values["format"] != "ubiops":
+            return errno.EINVAL  # only one of the two says what the body is
+        if setting == "format" and self.values["template"] and value != "ubiops":
+            return errno.EINVAL
+        return result
 
 
 def oserror(number):
@@ -107,6 +134,7 @@ class Model:
     def __init__(self, defaults):
         self.defaults = defaults
         self.hooks = {}
+        self.told = None  # how the mount's operation ended
 
     def hook(self, name):
         if name not in self.hooks:
@@ -128,8 +156,8 @@ class Model:
 
     def rmdir(self, name):
         hook = self.hook(name)
-        if hook.pending and hook.complete():
-            oserror(errno.EBUSY)
+        if self.told == "EBUSY" and hook.deliveries and hook.complete():
+            oserror(errno.EBUSY)  # some of them are pending
         if hook.headers:
             oserror(errno.ENOTEMPTY)
         del self.hooks[name]
@@ -146,24 +174,40 @@ class Model:
 
     def write(self, name, setting, value, result):
         hook = self.hook(name)
-        if value == "short" and hook.values["signature"] != "standard":
-            result = errno.ERANGE  # any text is a key there
-        if hook.excludes(setting, result):
-            result = errno.EINVAL
+        result = hook.judge(setting, value, result)
         if isinstance(result, int):
             oserror(result)
         hook.values[setting] = result
+
+    def other_write(self, name, setting, value, result):
+        if self.hook(name).owners[setting] != OTHER:
+            oserror(errno.EACCES)
+        self.write(name, setting, value, result)
+
+    def other_read(self, name, setting):
+        hook = self.hook(name)
+        if hook.owners[setting] != OTHER and not hook.modes[setting] & 0o004:
+            oserror(errno.EACCES)
+
+    def other_chmod(self, name, setting, mode):
+        if self.hook(name).owners[setting] != OTHER:
+            oserror(errno.EPERM)
+        self.chmod(name, setting, mode)
+
+    def chown(self, name, setting, uid):
+        self.hook(name).owners[setting] = uid
 
     def remove(self, name, setting):
         hook = self.hook(name)
         fresh = Hook(self.defaults)
         hook.values[setting] = fresh.values[setting]
         hook.modes[setting] = fresh.modes[setting]
+        hook.owners[setting] = ME
 
     def chmod(self, name, setting, mode):
         hook = self.hook(name)
         closes = not mode & 0o044
-        if setting == "secret" and not closes:
+        if setting in ALWAYS and not closes:
             oserror(errno.EPERM)
         if setting == "url" and not closes and hook.values["url"] and hook.protected("url"):
             oserror(errno.EPERM)
@@ -172,14 +216,14 @@ class Model:
     def save(self, name, setting, value, result):
         """As editors do: a file beside it, which is renamed onto it."""
         hook = self.hook(name)
-        if hook.excludes(setting, result):
-            result = errno.EINVAL
+        result = hook.judge(setting, value, result)
         if isinstance(result, int):
             hook.scratch[f".{setting}.swp"] = value + "\n"
             oserror(errno.EBADMSG)
         hook.scratch.pop(f".{setting}.swp", None)
         hook.values[setting] = result
-        hook.modes[setting] = 0o600 if setting == "secret" else 0o644
+        hook.modes[setting] = 0o600 if setting in ALWAYS else 0o644
+        hook.owners[setting] = ME
 
     def scratch(self, name, value):
         self.hook(name).scratch["note~"] = value
@@ -236,27 +280,55 @@ class Model:
 
     def config_new(self, name):
         hook = self.hook(name)
-        if hook.protected("url") or hook.values["secret"] or \
-                any(h.protected for h in hook.headers.values()):
+        if hook.secretive():
             return  # what is protected stays by rules of its own
         hook.values = {**self.defaults, "url": MINIMAL["url"], "event": MINIMAL["event"],
                        "object": "deployment/m"}
         hook.headers = {}
 
+    def config_copy(self, name, to):
+        """cp a/config.json b/config.json, where neither has what would not be shown."""
+        hook, target = self.hook(name), self.hook(to)
+        if hook.secretive() or target.secretive():
+            return
+        target.values = dict(hook.values)
+        headers = {}
+        for key, h in hook.headers.items():
+            headers[key] = Header(h.name, 0o644)
+            headers[key].value = h.value
+            if key in target.headers:
+                headers[key].mode = target.headers[key].mode
+        target.headers = headers
+
     def event(self):
         for hook in self.hooks.values():
             if hook.complete() and hook.values["enabled"] in ("1", "paused") and \
                     "deployment_request_failed" in hook.values["event"]:
-                hook.pending += 1
+                hook.deliveries += 1
 
     def event_bad(self):
         oserror(errno.EINVAL)
 
-    def cancel(self, name):
+    def moved(self, name, by):
+        """As told: there is one where it is taken from, or it has just gone on."""
         hook = self.hook(name)
-        if not hook.pending:
+        if self.told == "ENOENT" or not hook.deliveries:
             oserror(errno.ENOENT)
-        hook.pending -= 1
+        hook.deliveries += by
+
+    def cancel(self, name):
+        self.moved(name, -1)
+
+    def forget(self, name, _):
+        self.moved(name, -1)
+
+    def again(self, name, where):
+        self.moved(name, 0)
+        if where == "delivered":
+            oserror(errno.EXDEV)  # mv makes a copy then
+
+    def copy(self, name, _):
+        self.moved(name, 1)
 
     def restart(self, _):
         for hook in self.hooks.values():
@@ -266,10 +338,11 @@ class Model:
         return {name: {
             "values": {s: hook.shown(s) + "\n" if hook.shown(s) else "" for s in hook.values},
             "modes": hook.modes,
+            "owners": hook.owners,
             "headers": {h.name: ("" if not h.value else MASK + "\n" if h.protected
                                  else h.value + "\n", h.mode) for h in hook.headers.values()},
             "scratch": hook.scratch,
-            "pending": hook.pending,
+            "deliveries": hook.deliveries,
         } for name, hook in self.hooks.items()}
 
 
@@ -286,11 +359,45 @@ def get(path):
         return f.read()
 
 
+def pems(directory):
+    """A certificate and its key."""
+    cert, key = f"{directory}/cert.pem", f"{directory}/key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-subj", "/CN=x", "-days", "30", "-keyout", key, "-out", cert],
+                   stderr=subprocess.DEVNULL, check=True)
+    return get(cert).rstrip("\n"), get(key).rstrip("\n")
+
+
+def become(uid):
+    """This thread alone, for good; libc would take all along."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    numbers = {"x86_64": (116, 119, 117), "aarch64": (159, 149, 147)}[os.uname().machine]
+    for number, arguments in zip(numbers, ((0, 0, 0), (uid, uid, uid), (uid, uid, uid))):
+        if libc.syscall(number, *arguments):
+            raise RuntimeError(f"cannot become {uid}")
+
+
 class Mount:
     """The same operations, as system calls."""
 
     def __init__(self, rig):
         self.rig, self.top = rig, f"{rig.mnt}/hooks"
+        os.chmod(rig.top, 0o711)
+        sink = rig.sink("sink")
+        sink.script("/bad status 400\n")
+        cert, key = pems(rig.top)
+        self.words = {f"{SINK}/": sink.url, CERT: cert, KEY: key}
+
+    def meant(self, text):
+        for word, meaning in self.words.items():
+            text = text.replace(word, meaning)
+        return text
+
+    def shown(self, path):
+        text = get(path)
+        for word, meaning in self.words.items():
+            text = text.replace(meaning, word)
+        return text
 
     def mkdir(self, name):
         os.mkdir(f"{self.top}/{name}")
@@ -302,7 +409,22 @@ class Mount:
         os.rename(f"{self.top}/{old}", f"{self.top}/{new}")
 
     def write(self, name, setting, value, _):
-        put(f"{self.top}/{name}/{setting}", value + "\n")
+        put(f"{self.top}/{name}/{setting}", self.meant(value) + "\n")
+
+    def other_write(self, name, setting, value, result):
+        become(OTHER)
+        self.write(name, setting, value, result)
+
+    def other_read(self, name, setting):
+        become(OTHER)
+        get(f"{self.top}/{name}/{setting}")
+
+    def other_chmod(self, name, setting, mode):
+        become(OTHER)
+        self.chmod(name, setting, mode)
+
+    def chown(self, name, setting, uid):
+        os.chown(f"{self.top}/{name}/{setting}", uid, -1)
 
     def remove(self, name, setting):
         os.unlink(f"{self.top}/{name}/{setting}")
@@ -312,7 +434,7 @@ class Mount:
 
     def save(self, name, setting, value, _):
         beside = f"{self.top}/{name}/.{setting}.swp"
-        put(beside, value + "\n", os.O_CREAT | os.O_TRUNC)
+        put(beside, self.meant(value) + "\n", os.O_CREAT | os.O_TRUNC)
         os.rename(beside, f"{self.top}/{name}/{setting}")
 
     def scratch(self, name, value):
@@ -340,11 +462,17 @@ class Mount:
         put(f"{self.top}/{name}/config.json", '{"url": 7}\n')
 
     def config_new(self, name):
+        if not self.secretive(name):
+            put(f"{self.top}/{name}/config.json", json.dumps(MINIMAL) + "\n")
+
+    def config_copy(self, name, to):
+        text = get(f"{self.top}/{name}/config.json")
+        if not self.secretive(to) and not self.secretive(name):
+            put(f"{self.top}/{to}/config.json", text)
+
+    def secretive(self, name):
         shown = json.loads(get(f"{self.top}/{name}/config.json"))
-        if '"protected": true' in json.dumps(shown) or shown.get("url_protected") or \
-                shown.get("secret_protected"):
-            return
-        put(f"{self.top}/{name}/config.json", json.dumps(MINIMAL) + "\n")
+        return 'protected": true' in json.dumps(shown)
 
     def event(self):
         put(f"{self.rig.mnt}/events", "deployment/m/v1 failed\n", 0)
@@ -352,20 +480,35 @@ class Mount:
     def event_bad(self):
         put(f"{self.rig.mnt}/events", "deployment/m/v1 failled\n", 0)
 
-    def first(self, name):
-        for delivery in sorted(os.listdir(f"{self.top}/{name}/pending")):
+    def first(self, name, where):
+        for delivery in sorted(os.listdir(f"{self.top}/{name}/{where}")):
             return delivery
         return oserror(errno.ENOENT)
 
     def cancel(self, name):
-        os.unlink(f"{self.top}/{name}/pending/{self.first(name)}")
+        os.unlink(f"{self.top}/{name}/pending/{self.first(name, 'pending')}")
+
+    def forget(self, name, where):
+        os.unlink(f"{self.top}/{name}/{where}/{self.first(name, where)}")
+
+    def again(self, name, where):
+        first = self.first(name, where)
+        os.rename(f"{self.top}/{name}/{where}/{first}", f"{self.top}/{name}/pending/{first}")
+
+    def copy(self, name, where):
+        first = self.first(name, where)
+        text = get(f"{self.top}/{name}/{where}/{first}")
+        put(f"{self.top}/{name}/pending/{first}", text, os.O_CREAT | os.O_TRUNC)
 
     def restart(self, kills):
         if kills:
             self.rig.kill()
         else:
             self.rig.stop()
-        self.rig.start("-o", "grace=0")
+        self.start()
+
+    def start(self):
+        self.rig.start("-o", "grace=0" if ME else "grace=0,allow_other")
 
     def tree(self):
         return {name: self.hook_tree(f"{self.top}/{name}") for name in os.listdir(self.top)}
@@ -374,22 +517,31 @@ class Mount:
         files = set(os.listdir(top))
         known = set(VALUES) | {"config.json", "headers", "tls", "pending", "delivered", "failed",
                                "status", "test", "README"}
+        files |= {f"tls/{name}" for name in os.listdir(f"{top}/tls")} - {"tls/status"}
         missing = set(VALUES) - files
         if missing:
             raise AssertionError(f"{top} has no {missing}")
         return {
-            "values": {name: get(f"{top}/{name}") for name in VALUES},
+            "values": {name: self.shown(f"{top}/{name}") for name in VALUES},
             "modes": {name: stat.S_IMODE(os.stat(f"{top}/{name}").st_mode) for name in VALUES},
+            "owners": {name: os.stat(f"{top}/{name}").st_uid for name in VALUES},
             "headers": {name: (get(f"{top}/headers/{name}"),
                                stat.S_IMODE(os.stat(f"{top}/headers/{name}").st_mode))
                         for name in os.listdir(f"{top}/headers")},
             "scratch": {name: get(f"{top}/{name}") for name in files - known},
-            "pending": len(os.listdir(f"{top}/pending")) + len(os.listdir(f"{top}/failed")),
+            "deliveries": self.deliveries(top),
         }
 
 
-def setting(rng):
-    name = rng.choice(list(VALUES))
+    @staticmethod
+    def deliveries(top):
+        """One that goes on from pending meanwhile is in both lists; ids tell."""
+        return len({name for where in ("pending", "delivered", "failed")
+                    for name in os.listdir(f"{top}/{where}")})
+
+
+def setting(rng, names=tuple(VALUES)):
+    name = rng.choice(names)
     return [name, *rng.choice(VALUES[name])]
 
 
@@ -404,7 +556,11 @@ OPERATIONS = {  # how often, and with what
     "write": (14, lambda r: [r.choice(HOOKS[:3]), *setting(r)]),
     "remove": (4, lambda r: [r.choice(HOOKS[:3]), r.choice(list(VALUES))]),
     "chmod": (4, lambda r: [r.choice(HOOKS[:3]), r.choice(list(VALUES)), r.choice(MODES)]),
-    "save": (6, lambda r: [r.choice(HOOKS[:3]), *setting(r)]),
+    "save": (6, lambda r: [r.choice(HOOKS[:3]), *setting(r, BESIDE)]),
+    "chown": (3, lambda r: [r.choice(HOOKS[:3]), r.choice(list(VALUES)), r.choice([ME, OTHER])]),
+    "other_write": (3, lambda r: [r.choice(HOOKS[:3]), *setting(r)]),
+    "other_read": (2, lambda r: [r.choice(HOOKS[:3]), r.choice(list(VALUES))]),
+    "other_chmod": (2, lambda r: [r.choice(HOOKS[:3]), r.choice(list(VALUES)), r.choice(MODES)]),
     "scratch": (1, lambda r: [r.choice(HOOKS[:3]), value(r)]),
     "unscratch": (1, lambda r: [r.choice(HOOKS[:3])]),
     "header_write": (6, lambda r: [r.choice(HOOKS[:3]), r.choice(HEADERS), r.choice(MODES),
@@ -416,11 +572,18 @@ OPERATIONS = {  # how often, and with what
     "config_same": (3, lambda r: [r.choice(HOOKS[:3])]),
     "config_bad": (1, lambda r: [r.choice(HOOKS[:3])]),
     "config_new": (2, lambda r: [r.choice(HOOKS[:3])]),
-    "event": (4, lambda r: []),
+    "config_copy": (2, lambda r: [r.choice(HOOKS[:3]), r.choice(HOOKS[:3])]),
+    "event": (6, lambda r: []),
     "event_bad": (1, lambda r: []),
     "cancel": (2, lambda r: [r.choice(HOOKS[:3])]),
+    "forget": (1, lambda r: [r.choice(HOOKS[:3]), r.choice(["delivered", "failed"])]),
+    "again": (2, lambda r: [r.choice(HOOKS[:3]), r.choice(["delivered", "failed"])]),
+    "copy": (2, lambda r: [r.choice(HOOKS[:3]), r.choice(["delivered", "failed"])]),
     "restart": (1, lambda r: [r.random() < 0.5]),
 }
+
+
+ROOTS = ["chown", "other_write", "other_read", "other_chmod"]
 
 
 def ending(side, name, arguments):
@@ -456,16 +619,16 @@ def differences(is_, should, path=""):
 def run(program):
     """None, or how many operations were done and what did not agree then."""
     with Rig() as rig:
-        rig.start("-o", "grace=0")
         mount = Mount(rig)
+        mount.start()
         mount.mkdir("z")
         defaults = {name: text.rstrip("\n")
                     for name, text in mount.hook_tree(f"{mount.top}/z")["values"].items()}
         mount.rmdir("z")
         model = Model(defaults)
         for n, (name, *arguments) in enumerate(program):
+            model.told = is_ = by_a_thread(mount, name, arguments)
             should = ending(model, name, arguments)
-            is_ = by_a_thread(mount, name, arguments)
             if is_ != should:
                 return n + 1, [f"{name} {arguments} ended with {is_}, and should with {should}"]
             if name == "restart" or n % 16 == 15 or n + 1 == len(program):
@@ -495,7 +658,8 @@ def shrink(program, seconds=120):
 
 def made(seed, steps):
     rng = random.Random(seed)
-    names = [name for name, (often, _) in OPERATIONS.items() for _ in range(often)]
+    names = [name for name, (often, _) in OPERATIONS.items() for _ in range(often)
+             if not ME or name not in ROOTS]
     return [["mkdir", "a"], ["mkdir", "b"]] + [
         [name, *OPERATIONS[name][1](rng)] for name in rng.choices(names, k=steps)]
 
