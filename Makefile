@@ -201,6 +201,15 @@ docs-tools: $B/webhookfs $B/sink
 docs-faults: $B/webhookfs $B/sink $B/resolver.so
 	@BUILD='$(abspath $B)' python3 tests/fault/receivers.py --write
 
+# A quarter of an hour, with Debian's prometheus, prometheus-node-exporter and gnuplot-nox.
+docs-monitoring: $B/webhookfs $B/sink
+	@BUILD='$(abspath $B)' python3 tests/show/prometheus.py $(or $(T),900) $B/monitoring.json
+	@python3 tests/show/prometheus.py --draw $B/monitoring.json docs/monitoring.svg
+
+docs-recording: $B/webhookfs $B/sink
+	@BUILD='$(abspath $B)' tests/show/record.py docs/quickstart.cast
+	@tests/show/record.py --svg docs/quickstart.cast docs/quickstart.svg
+
 format:
 	clang-format -i $(C_FILES)
 
@@ -219,6 +228,8 @@ TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+LIBEXECDIR ?= $(PREFIX)/libexec
+DATADIR ?= $(PREFIX)/share
 
 # FILE:DIRECTORY:MODE. One row installs a file, and removes it.
 INSTALLED := \
@@ -233,10 +244,13 @@ INSTALLED := \
 	$B/completion/webhookfs-run:$(BASHDIR):644 \
 	contrib/completion/_webhookfs:$(ZSHDIR):644 \
 	contrib/completion/webhookfs.fish:$(FISHDIR):644 \
-	$(patsubst contrib/systemd/%,$B/systemd/%:$(UNITDIR):644,$(wildcard contrib/systemd/*.service contrib/systemd/*.socket)) \
+	$(patsubst contrib/systemd/%,$B/systemd/%:$(UNITDIR):644,$(wildcard contrib/systemd/*.service contrib/systemd/*.socket contrib/systemd/*.timer)) \
 	$(patsubst contrib/systemd/%,$B/systemd/%:$(USERUNITDIR):644,$(wildcard contrib/systemd/user/*.service)) \
 	contrib/systemd/sysusers.d/webhookfs.conf:$(SYSUSERSDIR):644 \
-	contrib/systemd/tmpfiles.d/webhookfs.conf:$(TMPFILESDIR):644
+	contrib/systemd/tmpfiles.d/webhookfs.conf:$(TMPFILESDIR):644 \
+	contrib/prometheus/webhookfs-metrics:$(LIBEXECDIR)/webhookfs:755 \
+	$(patsubst %,%:$(DATADIR)/webhookfs/prometheus:644,$(wildcard contrib/prometheus/*.yml)) \
+	contrib/grafana/webhookfs.json:$(DATADIR)/webhookfs/grafana:644
 
 # bash looks for a completion under the command's name.
 $B/completion/%: contrib/completion/webhookfs.bash
@@ -246,7 +260,7 @@ $B/completion/%: contrib/completion/webhookfs.bash
 # Units name the program by its path.
 $B/systemd/%: contrib/systemd/% Makefile
 	@mkdir -p $(@D)
-	$(Q)sed 's|/usr/bin/|$(BINDIR)/|g' $< >$@
+	$(Q)sed 's|/usr/bin/|$(BINDIR)/|g; s|/usr/libexec/|$(LIBEXECDIR)/|g' $< >$@
 
 row_words = $(subst :, ,$1)
 row_file = $(word 1,$(call row_words,$1))
@@ -284,7 +298,7 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev li
 	libsqlite3-dev libssl-dev libncurses-dev uuid-dev uthash-dev
 DEPS_RUN := fuse3 ca-certificates
 DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-rt-dev libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
-	nginx-light mandoc shellcheck sqlite3 python3 perl rsync inotify-tools acl \
+	nginx-light mandoc shellcheck sqlite3 python3 python3-yaml perl rsync inotify-tools acl \
 	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat stress-ng systemd tmux vim zsh
 
 DEPS_DEB := debhelper dpkg-dev lintian systemd libcmocka-dev libmicrohttpd-dev
@@ -308,6 +322,8 @@ help:
 	@echo 'make docs-tables  writes the tables of the source into the manual'
 	@echo 'make docs-tools   writes what each tool does into docs/tools.md, as the test finds it'
 	@echo 'make docs-faults  writes what becomes of bad receivers into docs/faults.md, as the test finds it'
+	@echo 'make docs-recording  types the quick start of README.md, and makes the picture of it'
+	@echo 'make docs-monitoring draws docs/monitoring.svg of what a real Prometheus sees in T=900 seconds'
 	@echo 'make deb        builds a Debian package in $(DEB), and make check-deb installs it in a chroot'
 	@echo 'make check      all tests (unit, e2e and lint run a part)'
 	@echo 'make fuzz       looks for inputs that break a parser, T=60 seconds for each; statefuzz for operations'

@@ -31,6 +31,8 @@ unit() {
     share/man/man1/webhookfs-inotify.1 share/bash-completion/completions/webhookfs \
     share/zsh/site-functions/_webhookfs lib/systemd/system/webhookfs.service \
     lib/systemd/system/webhookfs@.service lib/systemd/system/webhookfs.socket \
+    lib/systemd/system/webhookfs-metrics@.timer libexec/webhookfs/webhookfs-metrics \
+    share/webhookfs/prometheus/webhookfs-rules.yml share/webhookfs/grafana/webhookfs.json \
     lib/systemd/user/webhookfs.service lib/sysusers.d/webhookfs.conf lib/tmpfiles.d/webhookfs.conf; do
     [ -s "$HERE/dest/opt/w/$file" ] || fail "no $file in: $(files)" || return
   done
@@ -38,7 +40,7 @@ unit() {
   [ -z "$(find "$HERE/dest" -type f -perm /022)" ]
   # Nothing lies outside of PREFIX, and no unit names a program elsewhere.
   [ -z "$(files | grep -v '^\./opt/w/')" ]
-  ! grep -rq '/usr/bin/webhookfs' "$HERE/dest" || fail "$(grep -r /usr/bin/webhookfs "$HERE/dest")"
+  ! grep -rq '/usr/[a-z]*/webhookfs' "$HERE/dest" || fail "$(grep -r '/usr/[a-z]*/webhookfs' "$HERE/dest")"
   grep -rq 'ExecStart=/opt/w/bin/webhookfs ' "$HERE/dest"
   echo mine >"$HERE/dest/opt/w/bin/another"
   install_tree uninstall PREFIX=/opt/w

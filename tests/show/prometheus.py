@@ -189,16 +189,10 @@ set terminal svg size 900,1080 font 'sans,11' background '#ffffff' dynamic
 set output '{svg}'
 set encoding utf8
 set multiplot title '{title}' font ',13'
-set lmargin at screen LEFT
 set grid back lc rgb '#e0e0e0' lt 1
 set border 3 lc rgb '#808080'
 set tics nomirror
 set xrange [0:{minutes}]
-set style line 1 lc rgb '#8c8c8c' lw 1.6
-set style line 2 lc rgb '#e08a00' lw 1.6
-set style line 3 lc rgb '#1a8a3c' lw 1.6
-set style line 4 lc rgb '#1f6fd0' lw 1.6
-set style line 5 lc rgb '#d0282e' lw 1.6
 set key top left horizontal
 """
 COLOURS = ["#8c8c8c", "#1f6fd0", "#1a8a3c", "#e08a00", "#d0282e", "#7a3fb0"]
@@ -212,8 +206,7 @@ class Picture:
         self.minutes = (data["end"] - data["begin"]) / 60
         title = (f"{data['sent']:,} events to three hooks, as Prometheus saw them; "
                  f"{data['delivered']:,} delivered, {data['failed']:,} given up")
-        self.text = [HEAD.replace("set lmargin at screen LEFT\n", "")
-                     .format(svg=svg, title=title, minutes=f"{self.minutes:.3f}")]
+        self.text = [HEAD.format(svg=svg, title=title, minutes=f"{self.minutes:.3f}")]
         self.blocks = 0
         self.rows = 4
         self.place = 0
@@ -235,7 +228,7 @@ class Picture:
         column, row = self.place % 2, self.place // 2
         self.place += 2 if wide else 1
         height = 0.93 / self.rows
-        self.add("reset session" if False else "unset object", "unset ytics", "set ytics nomirror",
+        self.add("unset object", "unset ytics", "set ytics nomirror",
                  "set yrange [0:*]", "unset colorbox", "set format y '%g'",
                  f"set size {1 if wide else 0.5},{height:.4f}",
                  f"set origin {0.5 * column},{0.96 - (row + 1) * height:.4f}",
@@ -265,8 +258,7 @@ class Picture:
                 colour = COLOUR_OF.get(name, COLOURS[len(plots) % len(COLOURS)])
                 block = self.block(self.rows_of(values))
                 plots.append(f"{block} using 1:2 with {style} lw 1.5 lc rgb '{colour}' title '{name}'")
-        self.add("set yrange [0:*<1e9]", "set offsets 0,0,graph 0.25,0" if False else "set autoscale y",
-                 "set yrange [0:*]", "set offsets 0,0,graph 0.3,0", "plot " + ", ".join(plots),
+        self.add("set offsets 0,0,graph 0.3,0", "plot " + ", ".join(plots),
                  "set offsets 0,0,0,0")
 
     def heatmap(self, title):
@@ -289,13 +281,11 @@ class Picture:
                  f"plot {block} using 1:2:3 with image pixels notitle")
 
     def states(self, title):
-        found = [series for _, series in self.data["panels"][title]][0]
+        (_, found), = self.data["panels"][title]
         self.begin(title, "")
-        ports = {}
         plots = []
         for labels, values in sorted(found, key=lambda f: f[0]["destination"]):
             name = self.data["hook_of"].get(labels["destination"], labels["destination"])
-            ports[name] = values
             block = self.block(self.rows_of(values))
             plots.append(f"{block} using 1:2 with steps lw 2 lc rgb '{COLOUR_OF.get(name, COLOURS[0])}' "
                          f"title '{name}'")
