@@ -15,6 +15,14 @@ setup() {
   prepare
 }
 
+teardown() {
+  if [ -n "${exporter:-}" ]; then
+    kill "$exporter"
+    wait "$exporter" || :
+  fi
+  finish
+}
+
 need_promtool() {
   command -v promtool >"$HERE/found" || skip 'promtool comes with the package prometheus'
 }
@@ -59,10 +67,10 @@ mount_with_everything() {
 
 @test 'each alert has an example in which it fires and one in which it does not' {
   local alert tests=$CONTRIB/prometheus/webhookfs-rules.test.yml
-  for alert in $(sed -n 's/^ *- alert: //p' "$RULES"); do
+  while read -r alert; do
     grep -q "alertname: $alert, exp_alerts: \[\]" "$tests" || fail "$alert always fires" || return
     grep -qx " *alertname: $alert" "$tests" || fail "$alert never fires" || return
-  done
+  done < <(sed -n 's/^ *- alert: //p' "$RULES")
 }
 
 @test 'Prometheus takes each expression of the dashboard' {
@@ -160,13 +168,6 @@ scraped() {
   scraped "webhookfs_hooks{mount=\"$MNT\"} 2"
   scraped "webhookfs_hooks{mount=\"$HERE/second\"} 2"
   scraped 'node_textfile_scrape_error 0'
-}
-
-teardown() {
-  if [ -n "${exporter:-}" ]; then
-    kill "$exporter" && wait "$exporter" || :
-  fi
-  finish
 }
 
 @test 'systemd finds no fault in the units that copy' {
