@@ -29,7 +29,7 @@ struct spool_file {
 	char *name; /* as it was dropped, or its first 200 bytes */
 	int64_t serial;
 	int64_t taken; /* bytes of it that were taken and committed; this and the next are the caller's */
-	int64_t ended; /* where its end was when it was taken */
+	int64_t ended;    /* where its end was when it was taken */
 	int64_t again_ms; /* it could not be removed: not before */
 	uint32_t uid, gid;
 	int fd;
