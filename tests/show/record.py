@@ -159,7 +159,7 @@ class Screen:
 WIDE, HIGH, EDGE = 8.0, 17, 14
 STYLE = """  <style>
     .screen { fill: #0d1117; stroke: #444c56 }
-    text { font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #adbac7 }
+    text { font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #adbac7; white-space: pre }
     .typed { fill: #f0f6fc; font-weight: bold }
     .said { animation: appear 1ms backwards }
     .cover { fill: #0d1117; transform: scaleX(0); transform-origin: 100% 50%; transform-box: fill-box;
@@ -204,7 +204,7 @@ def read_rows(cast):
 def draw(cast, svg):
     header, rows = read_rows(cast)
     width, height = header["width"] * WIDE + 2 * EDGE, len(rows) * HIGH + 2 * EDGE
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" viewBox="0 0 {width:g} {height}" width="{width:g}" '
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}" width="{width:g}" '
            f'height="{height}" role="img" aria-labelledby="title">\n  <title id="title">{escape(header["title"])}'
            f'</title>\n{STYLE}  <rect class="screen" x=".5" y=".5" width="{width - 1:g}" height="{height - 1}" '
            'rx="8"/>\n']
@@ -215,7 +215,7 @@ def draw(cast, svg):
         y = EDGE + number * HIGH
         typed = text.startswith("$ ")
         begin, end = row[0][1], row[len(text) - 1][1]
-        out.append(f'  <text class="{"typed" if typed else "said"}" x="{EDGE}" y="{y + 13}" '
+        out.append(f'  <text xml:space="preserve" class="{"typed" if typed else "said"}" x="{EDGE}" y="{y + 13}" '
                    f'textLength="{len(text) * WIDE:g}"'
                    + (f' style="animation-delay: {begin:.2f}s"' if not typed else "")
                    + f'>{escape(text)}</text>\n')
