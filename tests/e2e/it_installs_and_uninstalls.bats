@@ -134,6 +134,14 @@ unit() {
   sh -n "$TREE/contrib/alpine/APKBUILD"
 }
 
+@test "Debian's package is built with the unit tests alone: a build has no right to mount" {
+  mkdir "$HERE/debian"
+  cp "$TREE/contrib/debian/control" "$TREE/contrib/debian/changelog" "$HERE/debian"
+  printf 'test check unit:\n\t@echo $@ >>ran\n' >"$HERE/Makefile"
+  (cd "$HERE" && make -s -f "$TREE/contrib/debian/rules" override_dh_auto_test)
+  [ "$(cat "$HERE/ran")" = unit ] || fail "ran: $(cat "$HERE/ran")"
+}
+
 @test 'every library is in each of the packages' {
   local library
   # What pkg-config calls it, and what Debian's and Alpine's packages do.
