@@ -72,8 +72,8 @@ fill() {
     (cd "$hook" && seq -f .x%g.swp 32 | xargs touch 2>/dev/null); done; :' _ "$MNT/hooks"
   [ "$(find "$MNT/hooks" -name '.x*.swp' | wc -l)" -eq 896 ]
   denied 'No space' as 65534 touch "$MNT/hooks/hook29/.y.swp"
-  # What an editor puts aside is one of them.
-  denied 'No space' as 65534 mv "$MNT/hooks/hook29/labels" "$MNT/hooks/hook29/labels~"
+  # What an editor puts aside is one of them; this hook has none yet.
+  denied 'No space' as 65534 mv "$MNT/hooks/hook9/labels" "$MNT/hooks/hook9/labels~"
   mkdir "$MNT/hooks/roots"
   touch "$MNT/hooks/roots/.y.swp"
 }

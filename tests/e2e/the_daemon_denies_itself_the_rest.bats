@@ -90,7 +90,7 @@ capabilities() {
 @test 'a plain user has it all but the memory' {
   need_root
   open_the_way
-  chmod 777 "$HERE" "$MNT"
+  chmod 1777 "$HERE" "$MNT"
   local said
   ! has_runtime || skip 'this build is not confined'
   said=$(other_user bash -c '"$1" -o confine=1 "$2/theirs" "$2/mnt" 3>&- && cat "$2/mnt/status" &&
