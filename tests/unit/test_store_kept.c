@@ -103,6 +103,37 @@ static void attempts_are_kept_in_order_and_counted_once_it_has_ended(void **stat
 	assert_int_equal(store_kept_bytes(s), SAMPLE_BYTES + 2);
 }
 
+/* What judges ages: both lanes in the order of ids, with what tells how long each has waited. */
+static void what_waits_is_listed_by_id_from_both_lanes(void **state)
+{
+	struct store_waiting rows[9];
+	int64_t hook, other, repeated;
+
+	(void)state;
+	reopen();
+	hook = hook_add("a");
+	other = hook_add("b");
+	for (int64_t id = 1; id <= 4; id++)
+		(void)work_add(hook, 100 - id);
+	(void)work_add(other, 1);
+	assert_int_equal(store_delivery_retry(s, 2, 3, 7, "no"), 0);
+	assert_int_equal(store_delivery_failed(s, 3, 1, 1, "no"), 0);
+	assert_int_equal(store_delivery_done(s, 4, 1, 1), 0);
+	assert_int_equal(store_delivery_repeat(s, 4, 55, &repeated), 0);
+	assert_int_equal(store_delivery_replay(s, 3, 44), 0);
+	commit();
+	assert_int_equal(store_waiting(s, hook, 0, rows, 9), 4);
+	assert_true(rows[0].id == 1 && !rows[0].retry && !rows[0].attempts && rows[0].due_ms == 99);
+	assert_true(
+		rows[1].id == 2 && rows[1].retry && rows[1].attempts == 3 && rows[1].due_ms == 7);
+	assert_true(rows[2].id == 3 && rows[2].retry && !rows[2].attempts && rows[2].due_ms == 44);
+	assert_true(rows[3].id == repeated && rows[3].origin == 4 && rows[3].due_ms == 55);
+	assert_true(rows[0].origin == 1 && rows[0].created_ms == rows[3].created_ms);
+	assert_int_equal(store_waiting(s, hook, 1, rows, 2), 2);
+	assert_int_equal(rows[1].id, 3);
+	assert_int_equal(store_waiting(s, hook, repeated, rows, 9), 0);
+}
+
 static void lists_go_by_id_whatever_is_due_or_finished_first(void **state)
 {
 	struct store_entry rows[9];
@@ -393,6 +424,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_has_ended_is_kept_as_it_ended, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			attempts_are_kept_in_order_and_counted_once_it_has_ended, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			what_waits_is_listed_by_id_from_both_lanes, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			lists_go_by_id_whatever_is_due_or_finished_first, enter, leave),
 		cmocka_unit_test_setup_teardown(a_failed_one_is_replayed, enter, leave),
