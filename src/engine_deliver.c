@@ -167,8 +167,7 @@ static int flight_start(struct engine *e, const struct hook *h, struct store_del
 /* Something of the hook's escaped the queue: it reads the hook's rows from their beginning. */
 static void look_again(struct engine *e, int64_t hook_id)
 {
-	for (enum queue_lane lane = 0; lane < LANE_COUNT; lane++)
-		queue_waiting(e->queue, hook_id, lane, e->now.due_ms + AGAIN_MS);
+	queue_look_again(e->queue, hook_id, e->now.due_ms + AGAIN_MS);
 }
 
 static void start_one(struct engine *e, const struct queue_work *w)

@@ -162,6 +162,24 @@ void queue_waiting(struct queue *q, int64_t hook_id, enum queue_lane lane, int64
 	hook_settle(q, h);
 }
 
+/* That the store is not asked yet does not mean that nothing there is due: who is added in between must not
+ * move the cursor past it. */
+void queue_look_again(struct queue *q, int64_t hook_id, int64_t at_ms)
+{
+	struct qhook *h = hook_find(q, hook_id);
+
+	if (!h)
+		return;
+	for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
+		struct stream *s = stream_get(h, lane);
+
+		stream_forget(q, s);
+		s->wake_ms = min_ms(s->wake_ms, q->now_ms);
+		s->held_until_ms = max_ms(s->held_until_ms, at_ms);
+	}
+	hook_settle(q, h);
+}
+
 void queue_add(struct queue *q, int64_t hook_id, enum queue_lane lane, int64_t id, int64_t due_ms)
 {
 	struct qhook *h = hook_find(q, hook_id);

@@ -24,7 +24,7 @@
  * the next queue_next (an ordered hook has nothing else to tell that its head waits); then
  * queue_want and queue_fill until 0, queue_next until 0, sleep until queue_wake. A row that is
  * unchanged in the store after queue_done (the attempt was broken off, the store failed) is brought
- * back by queue_waiting.
+ * back by queue_look_again.
  *
  * Times are struct now's due_ms; the latest told counts. Ids are ≥ 1. Hooks that are not known are
  * ignored throughout. Small allocations that fail abort.
@@ -70,10 +70,14 @@ void queue_hook_remove(struct queue *q, int64_t hook_id);
 
 /*
  * The store holds deliveries of this stream: it is read from its beginning, at due_ms or when there
- * is another reason. At start, with the earliest due time; and later for whatever may have escaped
- * the queue.
+ * is another reason. Nothing of it that is not in memory may be due earlier.
  */
 void queue_waiting(struct queue *q, int64_t hook_id, enum queue_lane lane, int64_t due_ms);
+/*
+ * Something of the hook escaped the queue, though it may be due: both lanes are read from their beginning, but
+ * not before at_ms. What is added meanwhile waits with it.
+ */
+void queue_look_again(struct queue *q, int64_t hook_id, int64_t at_ms);
 /*
  * A delivery was committed. It is taken into memory if its stream holds everything there is, it
  * is due and there is room; else it stays in the store and is found by a refill. A fresh one is

@@ -533,6 +533,33 @@ static void idle_hooks_cost_little(void **state)
 	assert_null(destination("a", NOW).state);
 }
 
+/* An attempt that was none; its row is as it was. */
+static void what_comes_meanwhile_does_not_hide_what_is_looked_for_again(void **state)
+{
+	const struct queue_row rows[] = { { 1, NOW }, { 2, NOW + 10 } };
+	struct queue_want w;
+	unsigned fresh = 0;
+
+	(void)state;
+	hook(1, "a");
+	add(1, FRESH, 1, NOW);
+	assert_int_equal(next(NOW), 1);
+	done(1, QUEUE_NEUTRAL, NOW);
+	queue_look_again(q, 1, NOW + 1000);
+	queue_check(q);
+	add(1, FRESH, 2, NOW + 10);
+	want_nothing(NOW + 999);
+	assert_int_equal(queue_wake(q, NOW + 999), NOW + 1000);
+	while (queue_want(q, NOW + 1000, &w)) {
+		assert_true(w.after_due_ms < NOW);
+		fill(&w, rows, w.lane == FRESH ? 2 : 0, NOW + 1000);
+		fresh += w.lane == FRESH;
+	}
+	assert_int_equal(fresh, 1);
+	assert_int_equal(next(NOW + 1000), 1);
+	assert_int_equal(next(NOW + 1000), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -556,6 +583,7 @@ int main(void)
 		TEST(an_ordered_hooks_head_may_be_cancelled),
 		TEST(an_ordered_hook_puts_an_earlier_one_first),
 		TEST(a_hook_that_becomes_ordered_drains_its_retries_first),
+		TEST(what_comes_meanwhile_does_not_hide_what_is_looked_for_again),
 		TEST(idle_hooks_cost_little),
 	};
 
