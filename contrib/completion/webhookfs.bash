@@ -83,18 +83,28 @@ _webhookfs() {
 	fi
 }
 
-# The objects that hooks of this host's mounts are about: what a wrapped command is likely to be.
-_webhookfs_objects() {
-	local type point file line
+# The mount that webhookfs-run reports to, else all of this host, a line each.
+_webhookfs_mounts() {
+	local type point
+	if [[ -n ${WEBHOOKFS-} ]]; then
+		printf '%s\n' "$WEBHOOKFS"
+		return
+	fi
 	while read -r _ point type _; do
-		[[ $type == fuse.webhookfs ]] || continue
-		printf -v point %b "$point"
+		[[ $type != fuse.webhookfs ]] || printf '%b\n' "$point"
+	done </proc/self/mounts 2>/dev/null
+}
+
+# The objects that their hooks are about: what a wrapped command is likely to be.
+_webhookfs_objects() {
+	local point file line
+	while IFS= read -r point; do
 		for file in "$point"/hooks/*/object; do
 			[[ -r $file ]] && while IFS= read -r line; do
 				[[ -z $line || $line == *[*?[]* ]] || echo "$line"
 			done <"$file"
 		done
-	done </proc/self/mounts 2>/dev/null
+	done < <(_webhookfs_mounts)
 }
 
 _webhookfs_run() {

@@ -157,6 +157,11 @@ others_are_taken() {
   run timeout -s KILL 30 "$WEBHOOKFS" -f -o "fifo=$HERE/all/pipe" "$STATE" "$MNT"
   [ "$status" -eq 1 ] || fail 'it followed a link'
   other_user rm "$HERE/all/pipe"
+  mkfifo "$HERE/private/pipe"
+  other_user ln -s "$HERE/private/pipe" "$HERE/all/pipe"
+  run timeout -s KILL 30 "$WEBHOOKFS" -f -o "fifo=$HERE/all/pipe" "$STATE" "$MNT"
+  [ "$status" -eq 1 ] || fail 'it followed a link to a pipe'
+  other_user rm "$HERE/all/pipe"
   other_user touch "$HERE/all/pipe"
   run timeout -s KILL 30 "$WEBHOOKFS" -f -o "fifo=$HERE/all/pipe" "$STATE" "$MNT"
   [ "$status" -eq 1 ] || fail 'it took a file'
@@ -168,7 +173,8 @@ others_are_taken() {
 @test 'hooks/ and what is in it are not followed, whoever put links there' {
   start
   make_hook h "$NOWHERE" completed 'deployment/*'
-  ln -s "$HERE/private/lines" "$STATE/hooks/link.json"
+  echo '{"url":"http://127.0.0.1:1/"}' >"$HERE/private/good.json"
+  ln -s "$HERE/private/good.json" "$STATE/hooks/link.json"
   mkfifo "$STATE/hooks/pipe.json"
   truncate -s 1T "$STATE/hooks/huge.json" || touch "$STATE/hooks/huge.json"
   eventually 20 has_error link.json

@@ -69,6 +69,7 @@ names_of_options() {
 
 @test 'for webhookfs-run the objects of hooks are offered, and behind -- commands' {
   start
+  export WEBHOOKFS=$MNT # as webhookfs-run has it; others have mounts, too
   make_hook h http://127.0.0.1:1/ completed experiment/bert-base
   make_hook all http://127.0.0.1:1/ completed 'experiment/bert-*'
   in_bash 'webhookfs-run experiment/bert<TAB>' 'webhookfs-run experiment/bert-base'

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Each test works in an empty directory that is the spool, and its current directory. */
@@ -271,6 +272,31 @@ static void a_file_that_is_put_back_rests(void **state)
 	assert_in_hand(9, "2:a=mended ");
 }
 
+/* Between the look at a name and its claim. */
+static bool swaps;
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+	if (swaps && !strcmp(from, "a")) {
+		swaps = false;
+		assert_int_equal(unlinkat(from_dir, from, 0), 0);
+		assert_int_equal(symlinkat("../.target", from_dir, from), 0);
+	}
+	return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+}
+
+static void what_becomes_a_link_in_the_last_moment_is_not_followed(void **state)
+{
+	(void)state;
+	put(".target", "of somebody else");
+	put("a", "1");
+	swaps = true;
+	assert_in_hand(9, "");
+	assert_false(swaps);
+	assert_string_equal(buf_str(&left), "a=ELOOP ");
+	assert_true(is_there("a")); /* put back, and not waited for */
+}
+
 static void what_is_no_file_is_rejected_unopened(void **state)
 {
 	(void)state;
@@ -420,6 +446,7 @@ int main(void)
 		IN_SPOOL(what_cannot_be_removed_is_removed_later),
 		IN_SPOOL(the_lease_does_not_kill),
 		IN_SPOOL(a_file_that_is_put_back_rests),
+		IN_SPOOL(what_becomes_a_link_in_the_last_moment_is_not_followed),
 		IN_SPOOL(what_is_no_file_is_rejected_unopened),
 		IN_SPOOL(rejected_files_do_not_replace_each_other),
 		IN_SPOOL(what_cannot_be_rejected_is_tried_again_later),
