@@ -8,6 +8,7 @@ end
 
 complete -c webhookfs -s f -d 'Stay in the foreground'
 complete -c webhookfs -s d -d 'Likewise, and show the requests of FUSE'
+complete -c webhookfs -l top -d 'Show what a mount is doing'
 complete -c webhookfs -s h -d 'List the options'
 complete -c webhookfs -s V -d 'Print the version'
 complete -c webhookfs -s o -x -a '(__webhookfs_options)'

@@ -90,12 +90,14 @@ struct model_hook *hook_of(struct model *m, const char *name, size_t len)
 		abort();
 	h->name = copy_text(name, len);
 	HASH_ADD_KEYPTR(hh, m->hooks, h->name, len, h);
+	m->members++;
 	return h;
 }
 
 void hook_drop(struct model *m, struct model_hook *h)
 {
 	HASH_DEL(m->hooks, h);
+	m->members++;
 	free((char *)h->name);
 	free(h->error);
 	free(h->status);

@@ -67,6 +67,7 @@ struct model {
 	struct model_attempt attempts[MODEL_ATTEMPTS_MAX]; /* the newest last */
 	size_t attempt_count;
 	unsigned edition; /* grows with whatever is taken */
+	unsigned members; /* grows with every hook that is made or freed */
 };
 
 struct model *model_new(void);

@@ -21,7 +21,10 @@ void pen_end(struct pen *p, enum view_style style, bool selected)
 	size_t len;
 
 	/* Columns of a fixed width may be too many for a narrow screen. */
-	cells_add(&line, buf_str(&p->text), p->text.len, pen_width(p), p->view->utf8);
+	if (p->view->rows)
+		cells_add(&line, buf_str(&p->text), p->text.len, pen_width(p), p->view->utf8);
+	else
+		buf_add(&line, buf_str(&p->text), p->text.len);
 	for (len = line.len; len && line.data[len - 1] == ' ';)
 		len--;
 	buf_cut(&line, len);

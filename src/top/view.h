@@ -47,8 +47,9 @@ struct view {
 	/* What the last drawing found. */
 	struct model_hook **shown; /* those that the filter leaves, sorted */
 	size_t shown_count, shown_cap, page_rows;
-	unsigned shown_edition; /* of the model */
-	bool stale;             /* sort and filter anew */
+	unsigned shown_edition, shown_members; /* of the model */
+	int64_t arranged_ms;
+	bool stale; /* sort and filter anew */
 };
 
 typedef void view_line_fn(

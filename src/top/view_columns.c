@@ -151,12 +151,23 @@ static int compare(const void *a, const void *b, void *ctx)
 	return r ? r : strcmp(x->name, y->name);
 }
 
+/* Sorting 100,000 takes a twentieth of a second, and who reads them is slower: there it waits two seconds. */
+#define HOOKS_A_MS 50
+
+static bool has_to_arrange(const struct view *v, const struct model *m, int64_t now_ms)
+{
+	if (v->shown_members != m->members)
+		return true; /* what is shown may have been freed */
+	return v->shown_edition != m->edition &&
+		now_ms - v->arranged_ms >= (int64_t)(v->shown_count / HOOKS_A_MS);
+}
+
 void view_arrange(struct view *v, const struct model *m, int64_t now_ms)
 {
 	struct order order = { &view_columns[v->sort], v->reverse ? -1 : 1, now_ms };
 	size_t all = HASH_COUNT(m->hooks);
 
-	if (!v->stale && v->shown_edition == m->edition)
+	if (!v->stale && !has_to_arrange(v, m, now_ms))
 		return;
 	if (all > v->shown_cap) {
 		struct model_hook **shown =
@@ -175,6 +186,8 @@ void view_arrange(struct view *v, const struct model *m, int64_t now_ms)
 		qsort_r(v->shown, v->shown_count, sizeof(struct model_hook *), compare, &order);
 	v->stale = false;
 	v->shown_edition = m->edition;
+	v->shown_members = m->members;
+	v->arranged_ms = now_ms;
 }
 
 size_t view_selected(const struct view *v)

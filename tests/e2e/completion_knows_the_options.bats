@@ -45,7 +45,7 @@ names_of_options() {
 
 @test 'bash completes switches, the list of -o, words and directories' {
   mkdir "$HERE/d" "$HERE/d/here-it-is"
-  in_bash 'webhookfs -<TAB><TAB>' '-V  -d  -f  -h  -m  -o'
+  in_bash 'webhookfs -<TAB><TAB>' '--top  -V     -d     -f     -h     -m     -o'
   in_bash 'webhookfs -o max_b<TAB>' 'webhookfs -o max_backlog=' 'max_backlog= '
   in_bash 'webhookfs -o grace=1,sync=n<TAB>' 'webhookfs -o grace=1,sync=normal'
   in_bash "webhookfs -o spool=$HERE/d/here<TAB>" "spool=$HERE/d/here-it-is/"
