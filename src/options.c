@@ -419,18 +419,20 @@ static int make_absolute(char **path)
 	return 0;
 }
 
+static int parse_top(struct options *o, int argc, char **argv, struct err *err)
+{
+	if (argc != 1)
+		return err_set(err, EINVAL, ERR_NO_COLUMN, "usage: webhookfs --top MOUNTPOINT");
+	o->mountpoint = strdup(argv[0]);
+	return o->mountpoint ? 0 : err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
+}
+
 static int parse_operands(struct options *o, int argc, char **argv, struct err *err)
 {
-	bool top = o->action == OPTIONS_TOP;
-	if (argc < 1 || argc > (top ? 1 : 2))
-		return err_set(err, EINVAL, ERR_NO_COLUMN, "usage: webhookfs %s; %s",
-			top ? "--top MOUNTPOINT"
-			    : "[-f | -d | -m] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT",
+	if (argc < 1 || argc > 2)
+		return err_set(err, EINVAL, ERR_NO_COLUMN,
+			"usage: webhookfs [-f | -d | -m] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT; "
 			"webhookfs -h lists the options");
-	if (top) {
-		o->mountpoint = strdup(argv[0]);
-		return o->mountpoint ? 0 : err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
-	}
 	o->mountpoint = absolute(argv[argc - 1]);
 	o->state_dir = argc == 2 ? absolute(argv[0]) : default_state_dir();
 	if (!o->state_dir)
@@ -487,7 +489,9 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 		else
 			r = refuse_option(argc, argv, err);
 	}
-	if (!r && o->action != OPTIONS_HELP && o->action != OPTIONS_VERSION)
+	if (!r && o->action == OPTIONS_TOP)
+		r = parse_top(o, argc - optind, argv + optind, err);
+	else if (!r && (o->action == OPTIONS_RUN || o->action == OPTIONS_MOUNT))
 		r = parse_operands(o, argc - optind, argv + optind, err);
 	o->fuse = strdup(buf_str(&fuse));
 	buf_release(&fuse);
