@@ -17,7 +17,9 @@ int mount_open_file(int root, const char *path)
 {
 	int fd = openat(root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	return fd;
 }
 
 int mount_read(int fd, struct buf *out)
