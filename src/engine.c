@@ -300,6 +300,10 @@ int engine_run(struct engine *e)
 	e->stopping = true;
 	pipes_close(e);
 	e->stop_due_ms = e->now.due_ms + (int64_t)e->options->grace_ms;
+	size_t waiting = queue_inflight(e->queue);
+	if (waiting && e->options->grace_ms)
+		log_info("stopping waits up to %llu s for what is under way: %zu requests",
+			(unsigned long long)(e->options->grace_ms + 999) / 1000, waiting);
 	while (!r && (e->flights || e->results) && e->now.due_ms < e->stop_due_ms)
 		r = turn(e);
 	deliver_record(e);

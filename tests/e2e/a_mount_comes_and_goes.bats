@@ -244,3 +244,17 @@ heard() {
   other_user tee "$MNT/hooks/h/description" <<<theirs
   [ "$(cat "$MNT/hooks/h/description")" = theirs ]
 }
+
+@test 'a stop that waits for requests says so, and what did not end is there at the next start' {
+  start_sink
+  echo '/ hang' > "$SINK_DIR/script"
+  start -o grace=1s
+  make_hook h "$SINK_URL/x" deployment_request_completed 'deployment/*'
+  echo 'deployment/m/v1 completed' > "$MNT/events"
+  eventually 20 grep -qx 'inflight 1' "$MNT/status"
+  terminate
+  grep -q 'stopping waits up to 1 s for what is under way: 1 requests' "$LOG"
+  rm "$SINK_DIR/script"
+  start
+  eventually 20 grep -qx 'delivered 1' "$MNT/status"
+}
