@@ -481,9 +481,8 @@ class Mount:
         put(f"{self.rig.mnt}/events", "deployment/m/v1 failled\n", 0)
 
     def first(self, name, where):
-        for delivery in sorted(os.listdir(f"{self.top}/{name}/{where}")):
-            return delivery
-        return oserror(errno.ENOENT)
+        names = sorted(os.listdir(f"{self.top}/{name}/{where}"))
+        return names[0] if names else oserror(errno.ENOENT)
 
     def cancel(self, name):
         os.unlink(f"{self.top}/{name}/pending/{self.first(name, 'pending')}")
@@ -529,15 +528,10 @@ class Mount:
                                stat.S_IMODE(os.stat(f"{top}/headers/{name}").st_mode))
                         for name in os.listdir(f"{top}/headers")},
             "scratch": {name: get(f"{top}/{name}") for name in files - known},
-            "deliveries": self.deliveries(top),
+            "deliveries": len({name for where in ("pending", "delivered", "failed")
+                               for name in os.listdir(f"{top}/{where}")}),
         }
 
-
-    @staticmethod
-    def deliveries(top):
-        """One that goes on from pending meanwhile is in both lists; ids tell."""
-        return len({name for where in ("pending", "delivered", "failed")
-                    for name in os.listdir(f"{top}/{where}")})
 
 
 def setting(rng, names=tuple(VALUES)):
