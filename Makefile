@@ -298,8 +298,8 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev li
 	libsqlite3-dev libssl-dev libncurses-dev uuid-dev uthash-dev
 DEPS_RUN := fuse3 ca-certificates
 DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-rt-dev libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
-	nginx-light mandoc shellcheck sqlite3 python3 python3-yaml perl rsync inotify-tools acl \
-	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat stress-ng systemd tmux vim zsh
+	nginx-light mandoc shellcheck sqlite3 python3 python3-yaml perl rsync inotify-tools acl ansible-core \
+	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat stress-ng systemd tmux udev vim zsh
 
 DEPS_DEB := debhelper dpkg-dev lintian systemd libcmocka-dev libmicrohttpd-dev
 

@@ -34,7 +34,10 @@ static void show_destinations(const struct tree *t, const struct node *n, struct
 }
 
 const struct file_row files_root[] = {
-	{ .name = "README", .mode = 0444, .show = show_readme, .summary = "How to use this tree, on one page." },
+	{ .name = "README",
+		.mode = 0444,
+		.show = show_readme,
+		.summary = "How to use this tree, on one page." },
 	{ .name = "events",
 		.mode = 0200,
 		.nature = FILE_EVENTS,
