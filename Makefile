@@ -44,12 +44,11 @@ FUZZER := $(findstring fuzzer,$(SAN))
 FUZZ := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(filter-out %/replay.c,$(wildcard tests/fuzz/*.c)))
 UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all check unit e2e faults lint torture abuse longrun analyze valgrind fuzz fuzzers fuzz-merge statefuzz format docs-tables docs-tools docs-faults deps demo install uninstall deb check-deb \
-	clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $B/webhookfs $B/webhookfs-top
+.PHONY: all
+all: $B/webhookfs $B/webhookfs-top  ## the program (also without a word)
 
 $B/webhookfs: $B/main.o $(LIB)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -77,28 +76,18 @@ $B/sink: tests/lib/sink.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $$($(PKG_CONFIG) --libs libmicrohttpd)
 
-# Sets the clock of a daemon under test.
-$B/clockstep.so: tests/lib/clockstep.c
+# Preloaded by daemons under test: one sets the clock, one knows names without DNS, one has calls fail.
+PRELOADED := $B/clockstep.so $B/resolver.so $B/faults.so
+vpath %.c tests/lib tests/fault tests/show
+
+$(PRELOADED): $B/%.so: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
 
-# Makes calls of a daemon under test fail.
-$B/faults.so: tests/fault/faults.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
+# One prints the tables of the manual from those of the source, one the queue's week of docs/deliveries.md.
+PRINTERS := $B/doc-tables $B/week
 
-# Names for a daemon under test, without DNS.
-$B/resolver.so: tests/lib/resolver.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
-
-# Prints the tables of the manual from the source's tables.
-$B/doc-tables: tests/lib/doc-tables.c $(LIB)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
-
-# The queue's week, which docs/deliveries.md shows.
-$B/week: tests/show/week.c $(LIB)
+$(PRINTERS): $B/%: %.c $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
@@ -109,111 +98,37 @@ $B/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) \
 		-o $@ $< $(if $(FUZZER),,tests/fuzz/replay.c) $(LIB) $(LDLIBS)
 
--include $(OBJ:.o=.d) $(UNIT:=.d) $B/sink.d $B/doc-tables.d $B/week.d $(FUZZ:=.d)
+-include $(OBJ:.o=.d) $(UNIT:=.d) $B/sink.d $(PRINTERS:=.d) $(FUZZ:=.d)
 
 # ---- tests: every runner speaks TAP, tests/check adds them up
 
-TEST_PROGRAMS := $B/webhookfs $B/webhookfs-top $B/sink $B/clockstep.so $B/resolver.so $B/faults.so $B/doc-tables $B/week $(UNIT) $(FUZZ)
+E2E_PROGRAMS := $B/webhookfs $B/webhookfs-top $B/sink $(PRELOADED)
+TEST_PROGRAMS := $(E2E_PROGRAMS) $(PRINTERS) $(UNIT) $(FUZZ)
 
-check: $(TEST_PROGRAMS)
+.PHONY: check
+check: $(TEST_PROGRAMS)  ## all tests: lint, unit tests, documentation, end to end
 	@CC='$(CC)' CFLAGS='$(CFLAGS)' SAN='$(SAN)' BUILD='$(abspath $B)' FUZZ='$(FUZZ)' tests/check $(UNIT)
 
-unit: $(UNIT)
+.PHONY: unit
+unit: $(UNIT)  ## the unit tests
 	@tests/run unit $(UNIT)
 
-e2e: $B/webhookfs $B/webhookfs-top $B/sink $B/clockstep.so $B/resolver.so $B/faults.so
+.PHONY: e2e
+e2e: $(E2E_PROGRAMS)  ## the tests on a mount
 	@BUILD='$(abspath $B)' tests/run e2e $(wildcard tests/e2e/*.bats)
 
-# Whoever analyses, and what he says of the source is an error. What is left out for a reason is named in
-# .clang-tidy, beside its line, or here: gcc takes memory that a list or a table holds for lost.
-analyze: $(patsubst src/%.c,$B/%.tidy,$(SRC))
-	@$(MAKE) --no-print-directory CC=gcc B=build/analyze WERROR=1 \
-		CFLAGS='-O1 -fanalyzer -Wno-analyzer-malloc-leak' build/analyze/libwebhookfs.a
-	@mkdir -p build/analyze/cppcheck
-	cppcheck -q --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
-		--library=posix --library=gnu --suppress=readdirCalled --cppcheck-build-dir=build/analyze/cppcheck \
-		--include=/usr/include/uthash.h --include=/usr/include/utlist.h \
-		-Isrc $(filter-out -I%,$(ALL_CPPFLAGS)) src
-
-$B/%.tidy: src/%.c .clang-tidy
-	@mkdir -p $(@D)
-	$(Q)clang-tidy --quiet $< -- -std=gnu11 $(ALL_CPPFLAGS) 2>$@ || { cat $@; exit 1; }
-
-# memcheck: of all unit tests, and of the daemon in some of the files under tests/e2e.
-VALGRIND_E2E := events delivery config_json_takes_the_whole_hook scratch_files_are_no_configuration \
-	deliveries_are_files fifo the_log_rotates
-
-valgrind: $(TEST_PROGRAMS)
-	@UNDER=tests/lib/memcheck tests/run valgrind $(UNIT)
-	@PATIENCE=20 BUILD='$(abspath $B)' WEBHOOKFS='$(abspath tests/lib/memcheck)' \
-		MEMCHECK_OF='$(abspath $B/webhookfs)' tests/run valgrind $(VALGRIND_E2E:%=tests/e2e/%.bats)
-
-# Every call that can fail, one after another, under a whole scenario: an hour. `make check` has
-# a few of them.
-faults: $B/webhookfs $B/sink $B/faults.so
-	@BUILD='$(abspath $B)' tests/fault/walk.py
-
-lint:
+.PHONY: lint
+lint:  ## rules of the source, and its layout
 	@CC='$(CC)' tests/run lint tests/lint tests/format
 
-# Every fuzz target for T seconds, JOBS at a time (tests/fuzz/run has more to say); then fuzz-merge puts
-# the few inputs that count into tests/fuzz/corpus, which `make check` replays.
-JOBS ?= 1
-SEED ?=
-FUZZ_BUILD = +@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzzer fuzzers
+include tests/long.mk docs/docs.mk
 
-fuzzers: $(FUZZ)
-
-fuzz:
-	$(FUZZ_BUILD)
-	tests/fuzz/run build/fuzzer/fuzz $(or $(T),60) $(JOBS)
-
-fuzz-merge:
-	$(FUZZ_BUILD)
-	tests/fuzz/run --merge build/fuzzer/fuzz
-
-# Random operations on a real mount beside a model of it, for T seconds; SEED=N to begin with that one.
-statefuzz: $B/webhookfs $B/sink
-	@BUILD='$(abspath $B)' tests/fuzz/state.py --seconds $(or $(T),60) $(if $(SEED),--seed $(SEED))
-
-# What is too long for `make check`, which has a short form of each.
-KILLS ?= 1000
-OPTIONS ?=
-LONG = BUILD='$(abspath $B)' nice -n 10 python3 -u
-
-torture: $B/webhookfs $B/sink $B/clockstep.so
-	@$(LONG) tests/fault/kill9.py $(KILLS) '$(SEED)' $(OPTIONS)
-
-abuse: $B/webhookfs $B/sink
-	@$(LONG) tests/fault/abuse.py $(or $(T),600) '$(SEED)' $(OPTIONS)
-
-# T=3600 is the hour that docs/faults.md shows.
-longrun: $B/webhookfs $B/sink
-	@$(LONG) tests/show/longrun.py $(or $(T),3600) 500 $B/longrun.csv
-	@python3 tests/show/longrun.py --plot $B/longrun.csv $B/longrun.svg
-
-docs-tables: $B/doc-tables $B/week
-	@BUILD='$(abspath $B)' tests/lib/doc-tables.sh --write
-
-docs-tools: $B/webhookfs $B/sink
-	@BUILD='$(abspath $B)' DOCS_TOOLS=write tests/run tools tests/e2e/every_tool_leaves_the_same_value.bats
-
-docs-faults: $B/webhookfs $B/sink $B/resolver.so
-	@BUILD='$(abspath $B)' python3 tests/fault/receivers.py --write
-
-# A quarter of an hour, with Debian's prometheus, prometheus-node-exporter and gnuplot-nox.
-docs-monitoring: $B/webhookfs $B/sink
-	@BUILD='$(abspath $B)' python3 tests/show/prometheus.py $(or $(T),900) $B/monitoring.json
-	@python3 tests/show/prometheus.py --draw $B/monitoring.json docs/monitoring.svg
-
-docs-recording: $B/webhookfs $B/sink
-	@BUILD='$(abspath $B)' tests/show/record.py docs/quickstart.cast
-	@tests/show/record.py --svg docs/quickstart.cast docs/quickstart.svg
-
-format:
+.PHONY: format
+format:  ## lays out the source by .clang-format
 	clang-format -i $(C_FILES)
 
-demo: $B/webhookfs
+.PHONY: demo
+demo: $B/webhookfs  ## shows webhookfs at work with a real receiver
 	@contrib/demo/demo.sh $B/webhookfs
 
 # ---- installing: `mount -t fuse.webhookfs` and fstab look for the program in PATH; mount(8) brings the helper
@@ -267,30 +182,15 @@ row_file = $(word 1,$(call row_words,$1))
 row_target = $(DESTDIR)$(word 2,$(call row_words,$1))/$(notdir $(call row_file,$1))
 row_mode = $(word 3,$(call row_words,$1))
 
-install: $(foreach row,$(INSTALLED),$(call row_file,$(row)))
+.PHONY: install
+install: $(foreach row,$(INSTALLED),$(call row_file,$(row)))  ## puts it under PREFIX (/usr/local), and under DESTDIR
 	$(foreach row,$(INSTALLED),install -D -m $(call row_mode,$(row)) $(call row_file,$(row)) $(call row_target,$(row)) &&) :
 
-uninstall:
+.PHONY: uninstall
+uninstall:  ## takes away what install has put there
 	rm -f $(foreach row,$(INSTALLED),$(call row_target,$(row)))
 
-# ---- packages: Debian's is built of a copy of the source, with contrib/debian beside it
-
-DEB := build/deb
-DEB_SOURCE := $(DEB)/webhookfs-$(VERSION)
-
-deb:
-	@contrib/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_DEB)
-	@rm -rf $(DEB) && mkdir -p $(DEB_SOURCE)
-	@cp -R Makefile README.md LICENSE src tests docs contrib $(DEB_SOURCE)
-	@cp -R contrib/debian $(DEB_SOURCE)/debian
-	@sed -i 's/@VERSION@/$(VERSION)/; s/@DATE@/$(shell LC_ALL=C date -R)/' $(DEB_SOURCE)/debian/changelog
-	cd $(DEB_SOURCE) && dpkg-buildpackage -us -uc -b
-	lintian --fail-on error,warning $(DEB)/*.changes
-	@ls $(DEB)/*.deb
-
-check-deb:
-	@contrib/deps.sh debootstrap
-	tests/package/deb
+include contrib/package.mk
 
 # ---- what all this needs, from Debian's packages
 
@@ -301,38 +201,21 @@ DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-r
 	nginx-light mandoc shellcheck sqlite3 python3 python3-yaml perl rsync inotify-tools acl ansible-core \
 	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat stress-ng systemd tmux udev vim zsh
 
-DEPS_DEB := debhelper dpkg-dev lintian systemd libcmocka-dev libmicrohttpd-dev
-
-deps:
+.PHONY: deps
+deps:  ## installs the Debian packages that building and testing need
 	@contrib/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
 
 # `make deps check` in one go, and with -j: nothing is built before its packages are there.
 ifneq (,$(filter deps,$(MAKECMDGOALS)))
-$(OBJ) $(UNIT) $B/sink $B/clockstep.so $B/resolver.so $B/faults.so $B/doc-tables $B/week: | deps
+$(OBJ) $(UNIT) $B/sink $(PRELOADED) $(PRINTERS): | deps
 endif
 
-clean:
+.PHONY: clean
+clean:  ## removes build/
 	rm -rf build
 
-help:
-	@echo 'make            builds $B/webhookfs'
-	@echo 'make deps       installs the Debian packages that building and testing need'
-	@echo 'make demo       shows webhookfs at work with a real receiver'
-	@echo 'make install    puts it under PREFIX ($(PREFIX)), and make uninstall removes it'
-	@echo 'make docs-tables  writes the tables of the source into the manual'
-	@echo 'make docs-tools   writes what each tool does into docs/tools.md, as the test finds it'
-	@echo 'make docs-faults  writes what becomes of bad receivers into docs/faults.md, as the test finds it'
-	@echo 'make docs-recording  types the quick start of README.md, and makes the picture of it'
-	@echo 'make docs-monitoring draws docs/monitoring.svg of what a real Prometheus sees in T=900 seconds'
-	@echo 'make deb        builds a Debian package in $(DEB), and make check-deb installs it in a chroot'
-	@echo 'make check      all tests (unit, e2e and lint run a part)'
-	@echo 'make fuzz       looks for inputs that break a parser, T=60 seconds for each; statefuzz for operations'
-	@echo 'make analyze    clang-tidy, gcc -fanalyzer and cppcheck over the source'
-	@echo 'make valgrind   unit tests and the daemon under memcheck'
-	@echo 'make faults     fails every call that can fail, one after another: an hour'
-	@echo 'make torture    kills it KILLS=1000 times under load; SEED=, OPTIONS= of the daemon'
-	@echo 'make abuse      random operations on the mount for T=600 seconds; SEED=, OPTIONS='
-	@echo 'make longrun    steady events for T= seconds while receivers fail, with a plot'
-	@echo 'make format     lays out the source by .clang-format'
-	@echo 'make clean      removes build/'
-	@echo 'SAN=address,undefined  CC=clang  WERROR=1  CFLAGS=...'
+# The words behind each target's ##.
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*  ## ' '/^[a-z0-9-]+:.*  ## / { printf "make %-16s %s\n", $$1, $$2 }' $(filter %.mk Makefile,$(MAKEFILE_LIST))
+	@echo 'SAN=address,undefined  CC=clang  WERROR=1  CFLAGS=...  V=1  JOBS=N'

@@ -1,0 +1,89 @@
+# What is too long for `make check`, which has a short form of most. Included by the Makefile.
+
+# Whoever analyses, and what he says of the source is an error. What is left out for a reason is named in
+# .clang-tidy, beside its line, or here: gcc takes memory that a list or a table holds for lost.
+.PHONY: analyze
+analyze: $(patsubst src/%.c,$B/%.tidy,$(SRC))  ## clang-tidy, gcc -fanalyzer and cppcheck over the source
+	@$(MAKE) --no-print-directory CC=gcc B=build/analyze WERROR=1 \
+		CFLAGS='-O1 -fanalyzer -Wno-analyzer-malloc-leak' build/analyze/libwebhookfs.a
+	@mkdir -p build/analyze/cppcheck
+	cppcheck -q --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
+		--library=posix --library=gnu --suppress=readdirCalled --cppcheck-build-dir=build/analyze/cppcheck \
+		--include=/usr/include/uthash.h --include=/usr/include/utlist.h \
+		-Isrc $(filter-out -I%,$(ALL_CPPFLAGS)) src
+
+$B/%.tidy: src/%.c .clang-tidy
+	@mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- -std=gnu11 $(ALL_CPPFLAGS) 2>$@ || { cat $@; exit 1; }
+
+# The one part with a thread is http/: ThreadSanitizer over the unit tests, and over what delivers.
+RACES_E2E := delivery connections_are_kept deliveries_are_files hooks_have_certificates_of_their_own \
+	hooks_keep_their_limits many_pipes_at_once an_answer_is_kept_within_bounds requests_are_signed \
+	a_receiver_may_do_what_it_likes durability
+
+.PHONY: races
+races:  ## ThreadSanitizer over the unit tests and what delivers
+	+@$(MAKE) --no-print-directory SAN=thread races-here
+
+.PHONY: races-here
+races-here: $(E2E_PROGRAMS) $(UNIT)
+	@tests/run races $(UNIT)
+	@BUILD='$(abspath $B)' tests/run races $(RACES_E2E:%=tests/e2e/%.bats)
+
+# memcheck: of all unit tests, and of the daemon in some of the files under tests/e2e.
+VALGRIND_E2E := events delivery config_json_takes_the_whole_hook scratch_files_are_no_configuration \
+	deliveries_are_files fifo the_log_rotates
+
+.PHONY: valgrind
+valgrind: $(TEST_PROGRAMS)  ## unit tests and the daemon under memcheck
+	@UNDER=tests/lib/memcheck tests/run valgrind $(UNIT)
+	@PATIENCE=20 BUILD='$(abspath $B)' WEBHOOKFS='$(abspath tests/lib/memcheck)' \
+		MEMCHECK_OF='$(abspath $B/webhookfs)' tests/run valgrind $(VALGRIND_E2E:%=tests/e2e/%.bats)
+
+# Every call that can fail, one after another, under a whole scenario: an hour. `make check` has
+# a few of them.
+.PHONY: faults
+faults: $B/webhookfs $B/sink $B/faults.so  ## fails every call that can fail, one after another: an hour
+	@BUILD='$(abspath $B)' tests/fault/walk.py
+
+# Every fuzz target for T seconds, JOBS at a time (tests/fuzz/run has more to say); then fuzz-merge puts
+# the few inputs that count into tests/fuzz/corpus, which `make check` replays.
+JOBS ?= 1
+SEED ?=
+FUZZ_BUILD = +@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzzer fuzzers
+
+.PHONY: fuzzers
+fuzzers: $(FUZZ)
+
+.PHONY: fuzz
+fuzz:  ## looks for inputs that break a parser, T=60 seconds each, JOBS=1
+	$(FUZZ_BUILD)
+	tests/fuzz/run build/fuzzer/fuzz $(or $(T),60) $(JOBS)
+
+.PHONY: fuzz-merge
+fuzz-merge:  ## puts the inputs that reach something new into tests/fuzz/corpus
+	$(FUZZ_BUILD)
+	tests/fuzz/run --merge build/fuzzer/fuzz
+
+# Random operations on a real mount beside a model of it, for T seconds; SEED=N to begin with that one.
+.PHONY: statefuzz
+statefuzz: $B/webhookfs $B/sink  ## random operations beside a model of the mount: T=60, SEED=
+	@BUILD='$(abspath $B)' tests/fuzz/state.py --seconds $(or $(T),60) $(if $(SEED),--seed $(SEED))
+
+KILLS ?= 1000
+OPTIONS ?=
+LONG = BUILD='$(abspath $B)' nice -n 10 python3 -u
+
+.PHONY: torture
+torture: $B/webhookfs $B/sink $B/clockstep.so  ## kills it KILLS=1000 times under load: SEED=, OPTIONS=
+	@$(LONG) tests/fault/kill9.py $(KILLS) '$(SEED)' $(OPTIONS)
+
+.PHONY: abuse
+abuse: $B/webhookfs $B/sink  ## does to the mount what nobody should: T=600, SEED=, OPTIONS=
+	@$(LONG) tests/fault/abuse.py $(or $(T),600) '$(SEED)' $(OPTIONS)
+
+# T=3600 is the hour that docs/faults.md shows.
+.PHONY: longrun
+longrun: $B/webhookfs $B/sink  ## steady events while receivers fail, with a plot: T=3600
+	@$(LONG) tests/show/longrun.py $(or $(T),3600) 500 $B/longrun.csv
+	@python3 tests/show/longrun.py --plot $B/longrun.csv $B/longrun.svg
