@@ -85,6 +85,7 @@ int file_errno(int error)
 
 void engine_undone(struct engine *e, int error)
 {
+	(void)store_fail(e->store, error); /* not always was it the store that failed */
 	/* What was refused stays refused, the rest of the turn did not happen. */
 	e->committed.refused = e->counters.refused;
 	e->counters = e->committed;

@@ -122,8 +122,6 @@ int store_begin(struct store *s);
 /* Adds to the hook's pending count, in memory until the commit; no matter if the hook is gone then. */
 int store_touch(struct store *s, int64_t hook_id, int64_t by);
 int64_t store_touched(const struct store *s, int64_t hook_id); /* what the row still lacks */
-/* Undoes everything since the last commit; returns error, as store_commit will. */
-int store_fail(struct store *s, int error);
 
 /* Runs a change to its end. -EEXIST: a name is taken, nothing is undone; else as store_fail. */
 int statement_run(struct store *s, enum statement st);

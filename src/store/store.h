@@ -45,8 +45,11 @@ struct store_watcher {
  * and leaves what was there as it was. */
 int store_open(const char *dir, bool full_sync, const struct store_watcher *watcher,
 	struct err *err, struct store **out);
-void store_close(struct store *s);         /* uncommitted changes are dropped */
-int store_commit(struct store *s);         /* 0 at once if nothing changed */
+void store_close(struct store *s); /* uncommitted changes are dropped */
+int store_commit(struct store *s); /* 0 at once if nothing changed */
+/* Undoes all since the last commit and returns `error` (< 0), as store_commit will: the store does so itself when it
+ * fails, and whoever has no memory for the other half of a change does it alike. */
+int store_fail(struct store *s, int error);
 bool store_changed(const struct store *s); /* store_commit has something to do or to report */
 /* Random text made with the database, e.g. "k3v9q2x1ab": the part of webhook-ids that tells hosts apart. */
 const char *store_tag(const struct store *s);

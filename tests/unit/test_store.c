@@ -28,6 +28,26 @@ static void what_is_not_committed_is_dropped_and_its_ids_given_again(void **stat
 	assert_true(dropped > kept);
 }
 
+static void what_its_user_cannot_finish_is_undone(void **state)
+{
+	int64_t hook;
+
+	(void)state;
+	reopen();
+	assert_int_equal(store_fail(s, -ENOMEM), -ENOMEM);
+	assert_false(store_changed(s)); /* there was nothing */
+	hook = hook_add("h");
+	commit();
+	(void)work_add(hook, 5);
+	assert_int_equal(store_fail(s, -ENOMEM), -ENOMEM);
+	assert_hook(hook, 0, -1, -1);
+	assert_int_equal(store_commit(s), -ENOMEM);
+	(void)work_add(hook, 6);
+	commit();
+	reopen();
+	assert_hook(hook, 1, 6, -1);
+}
+
 static void ids_are_never_given_again_after_a_commit(void **state)
 {
 	int64_t hook, event, delivery;
@@ -549,6 +569,8 @@ int main(void)
 			what_is_not_committed_is_dropped_and_its_ids_given_again, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			ids_are_never_given_again_after_a_commit, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			what_its_user_cannot_finish_is_undone, enter, leave),
 		cmocka_unit_test_setup_teardown(a_refusal_undoes_nothing, enter, leave),
 		cmocka_unit_test_setup_teardown(hooks_keep_their_numbers, enter, leave),
 		cmocka_unit_test_setup_teardown(
