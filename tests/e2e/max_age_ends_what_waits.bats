@@ -4,6 +4,7 @@
 
 load ../lib/common
 load ../lib/flow
+load ../lib/clock
 
 HOUR=3600
 
@@ -15,13 +16,7 @@ setup() {
 
 # slept SECONDS: so long has the machine slept by now.
 slept() {
-  echo "$1 $1" >"$HERE/ahead.new"
-  mv "$HERE/ahead.new" "$HERE/ahead"
-}
-
-start_with_clock() {
-  CLOCKSTEP=$HERE/ahead LD_PRELOAD=$CLOCKSTEP_SO \
-    ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 start -o confine=0 # it reads that file
+  clock "$1" "$1"
 }
 
 # hook NAME URL: for all deployments; what it gets is tried for an hour.
