@@ -76,8 +76,9 @@ $B/sink: tests/lib/sink.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $$($(PKG_CONFIG) --libs libmicrohttpd)
 
-# Preloaded by daemons under test: one sets the clock, one knows names without DNS, one has calls fail.
-PRELOADED := $B/clockstep.so $B/resolver.so $B/faults.so
+# Preloaded by daemons under test: one sets the clock, one knows names without DNS, one has calls fail, one
+# ends the daemon instead of an answer.
+PRELOADED := $B/clockstep.so $B/resolver.so $B/faults.so $B/mute.so
 vpath %.c tests/lib tests/fault tests/show
 
 $(PRELOADED): $B/%.so: %.c

@@ -1,13 +1,14 @@
 #include "engine_parts.h"
 
 #include "fs/fs.h"
+#include "fs/kept.h"
 #include "fs/scratch.h"
 #include "http/client.h"
 #include "intake/confdir.h"
 #include "model/match.h"
 #include "model/queue.h"
 #include "model/registry.h"
-#include "startup.h"
+#include "service.h"
 #include "store/journal.h"
 #include "store/store.h"
 #include "util/err.h"
@@ -83,9 +84,18 @@ int file_errno(int error)
 	return error == -ENOSPC || error == -EDQUOT ? ENOSPC : EIO;
 }
 
+/* Only of a mount that is kept: its next daemon must know whether the writers' lines are committed. */
+static void answers_seal(struct engine *e)
+{
+	e->sealed = e->fs && fs_seal(e->fs, e->commit + 1);
+	if (e->sealed) /* a failure shows in the commit */
+		(void)store_counter_save(e->store, "commit", e->commit + 1);
+}
+
 void engine_undone(struct engine *e, int error)
 {
 	(void)store_fail(e->store, error); /* not always was it the store that failed */
+	e->sealed = false;
 	/* What was refused stays refused, the rest of the turn did not happen. */
 	e->committed.refused = e->counters.refused;
 	e->counters = e->committed;
@@ -114,8 +124,10 @@ int engine_commit(struct engine *e)
 	bool changed = store_changed(e->store);
 	/* A line that the pipe's writer will not see refused is kept before it is forgotten. */
 	(void)journal_sync(e->rejected); /* on an error the lines stay for the next try */
-	if (changed)
+	if (changed) {
 		counters_save(e);
+		answers_seal(e);
+	}
 	int r = store_commit(e->store);
 	if (r) {
 		engine_undone(e, r);
@@ -125,12 +137,16 @@ int engine_commit(struct engine *e)
 		log_info("saving works again");
 	e->commit_failing = e->commit_failing && !changed;
 	e->committed = e->counters;
+	e->commit += e->sealed;
+	e->sealed = false;
 	e->expiring = false;
 	arrivals_announce(e);
 	if (changed)
 		log_committed(e);
 	deliver_conclude(e);
 	pipes_committed(e, true);
+	if (e->fs && !changed)
+		(void)fs_seal(e->fs, KEPT_NO_COMMIT);
 	if (e->fs)
 		fs_answer(e->fs, NULL);
 	return 0;
@@ -192,7 +208,12 @@ static void on_signal(void *ctx, int signo)
 	struct engine *e = ctx;
 	if (signo == SIGHUP)
 		return; /* a terminal that closes; there is nothing to reload */
-	e->stopping = true;
+	if (signo != SIGUSR2 || !fs_is_kept(e->fs)) {
+		e->stopping = true;
+	} else if (!e->leaving) {
+		e->leaving = true;
+		e->stop_due_ms = e->now.due_ms + (int64_t)e->options->grace_ms;
+	}
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -217,7 +238,7 @@ static int64_t next_wake(const struct engine *e)
 		wake = earlier(wake, e->now.due_ms + FS_EXPIRE_MS);
 	if (e->expire_due_ms)
 		wake = earlier(wake, e->expire_due_ms);
-	if (e->stopping)
+	if (e->stopping || e->leaving)
 		wake = earlier(wake, e->stop_due_ms);
 	if (e->unmount_due_ms)
 		wake = earlier(wake, e->unmount_due_ms);
@@ -282,27 +303,40 @@ static int turn(struct engine *e)
 	aging_turn(e);
 	housekeep(e);
 	(void)engine_commit(e); /* who waits for it has been told; the rest is tried again */
-	if (!e->stopping)
+	if (!e->stopping && !e->leaving)
 		deliver_start(e);
 	log_flush(e);
 	changes_tell(e);
 	return 0;
 }
 
+/* Its mount goes on: writers are served until nothing is under way any more. */
+static bool may_leave(const struct engine *e)
+{
+	return e->leaving && ((!e->flights && !e->results) || e->now.due_ms >= e->stop_due_ms);
+}
+
 int engine_run(struct engine *e)
 {
 	int r = 0;
-	while (!r && !e->stopping && !e->unmounted) {
+	while (!r && !e->stopping && !e->unmounted && !may_leave(e)) {
 		r = turn(e);
 		if (e->unmount_due_ms && e->now.due_ms >= e->unmount_due_ms)
 			e->unmounted = true;
 	}
+	e->leaving = e->leaving && !r && !e->stopping && !e->unmounted;
+	if (e->leaving) {
+		fs_leave(e->fs);
+		loop_remove(e->loop, fs_fd(e->fs)); /* what comes now is the next daemon's */
+		e->stop_due_ms = e->now.due_ms;
+	} else {
+		e->stop_due_ms = e->now.due_ms + (int64_t)e->options->grace_ms;
+	}
 	e->unmount_due_ms = 0;
 	e->stopping = true;
 	pipes_close(e);
-	e->stop_due_ms = e->now.due_ms + (int64_t)e->options->grace_ms;
 	size_t waiting = queue_inflight(e->queue);
-	if (waiting && e->options->grace_ms)
+	if (waiting && !e->leaving && e->options->grace_ms)
 		log_info("stopping waits up to %llu s for what is under way: %zu requests",
 			(unsigned long long)(e->options->grace_ms + 999) / 1000, waiting);
 	while (!r && (e->flights || e->results) && e->now.due_ms < e->stop_due_ms)
@@ -326,7 +360,7 @@ static void on_upgrade(void *ctx, const struct store_upgrade *u)
 		log_info("queue.db is brought to format %u: step %u of %u", u->to, u->step,
 			u->steps);
 	++*words;
-	startup_working();
+	service_working();
 }
 
 static int open_store(struct engine *e, struct err *err)
@@ -492,6 +526,8 @@ int engine_attach(struct engine *e, struct fs *fs, struct err *err)
 	/* -ENOENT: made beforehand, and not to be seen from here. /dev/fuse alone then tells of its end. */
 	if (r && r != -ENOENT)
 		return err_set(err, -r, ERR_NO_COLUMN, "cannot watch the mount: %s", strerror(-r));
+	e->commit = store_counter(e->store, "commit");
+	fs_resume(fs, e->commit);
 	if (!r)
 		on_mount_table(e, 0); /* what changed before it was watched */
 	if (!e->unmount_due_ms)
@@ -507,7 +543,12 @@ void engine_confined(struct engine *e, unsigned confined)
 bool engine_mounted(const struct engine *e)
 {
 	/* Not by the table alone: another mount may have its number by now. */
-	return !e->unmounted && mountwatch_present(e->mountwatch) == 1;
+	return !e->unmounted && e->mountwatch && mountwatch_present(e->mountwatch) == 1;
+}
+
+bool engine_leaves(const struct engine *e)
+{
+	return e->leaving;
 }
 
 void engine_free(struct engine *e)

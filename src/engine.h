@@ -31,7 +31,10 @@ int engine_attach(struct engine *e, struct fs *fs, struct err *err);
 void engine_confined(struct engine *e, unsigned confined);
 /* The mount is there still. */
 bool engine_mounted(const struct engine *e);
-/* Runs until SIGTERM, SIGINT or an unmount, then lets transfers finish. 0, or -errno. */
+/* Runs until SIGTERM, SIGINT or an unmount, then lets transfers finish; with a mount that is kept, also until
+ * SIGUSR2, and then leaves it when they have finished. 0, or -errno. */
 int engine_run(struct engine *e);
-/* Unmounts, or only leaves the mount; saves what is left to save, frees. NULL is fine. */
+/* It has ended, and leaves its mount to the next daemon. */
+bool engine_leaves(const struct engine *e);
+/* Unmounts, or only lets go of the mount; saves what is left to save, frees. NULL is fine. */
 void engine_free(struct engine *e);

@@ -220,6 +220,9 @@ struct engine {
 
 	unsigned confined; /* confine.h */
 	bool stopping;
+	bool leaving;   /* the mount to the next daemon */
+	int64_t commit; /* the number of the last that the next daemon may have to know */
+	bool sealed;    /* the open transaction has the next number */
 	bool unmounted;
 	int64_t unmount_due_ms; /* the mount has gone; when waiting for ENODEV ends */
 	int64_t stop_due_ms;

@@ -1,13 +1,18 @@
 /*
  * main: options → state directory and mount point → engine and mount → run → exit.
  *
- * Exit status: 0 after a clean end, 1 when something failed, 2 for a wrong command line.
+ * Exit status: 0 after a clean end, 1 when something failed, 2 for a wrong command line, STARTUP_LEFT when the mount
+ * has been left to the next daemon.
  */
 #include "confine.h"
 #include "engine.h"
 #include "fs/fs.h"
+#include "fs/kept.h"
+#include "handover.h"
+#include "keeper.h"
 #include "model/json.h"
 #include "options.h"
+#include "service.h"
 #include "startup.h"
 #include "top.h"
 #include "unmounter.h"
@@ -25,6 +30,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What main and its parts share. */
+struct daemon {
+	struct options *o;
+	struct handed handed;
+	struct kept *kept;
+	struct unmounter unmounter;
+	int ready; /* who waits for the mount; -1 */
+	bool left; /* the mount, to the next daemon */
+};
+
 /* Secrets are in memory: no core dump, no look by another process of the same user. */
 static void hide_memory(bool hide)
 {
@@ -34,84 +49,148 @@ static void hide_memory(bool hide)
 	(void)prctl(PR_SET_DUMPABLE, hide ? 0 : 1);
 }
 
-static int serve(struct options *o, const struct handed *handed, int ready,
-	struct unmounter *unmounter, struct err *err)
+/* Somebody else takes the mount off: the keeper, or who has made it. */
+static bool is_cared_for(const struct daemon *d)
+{
+	return d->o->keep || kept_mount(d->kept)->beforehand;
+}
+
+static int mount_it(struct daemon *d, struct engine *engine, struct err *err)
+{
+	struct options *o = d->o;
+	struct err why;
+	struct fs *fs;
+	int r = fs_mount(engine_tree(engine), d->kept, o->state_dir, o->mountpoint, d->handed.mount,
+		o->fuse, o->debug, err, &fs);
+	if (!r && service_listens() && handover_keep(&d->handed, fs, d->kept, &why))
+		log_line(o->keep ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s", why.sentence);
+	return r ? r : engine_attach(engine, fs, err);
+}
+
+static int serve(struct daemon *d, struct err *err)
 {
 	struct engine *engine = NULL;
-	struct fs *fs;
 	bool mounted = false;
 	unsigned confined = 0;
-	int r = engine_new(o, err, &engine);
-	for (int i = 0; i < handed->count && !r; i++)
-		r = engine_take_pipe(engine, handed->pipes[i], err);
+	int r = engine_new(d->o, err, &engine);
+	for (int i = 0; i < d->handed.count && !r; i++)
+		r = engine_take_pipe(engine, d->handed.pipes[i], err);
 	if (!r)
-		r = fs_mount(engine_tree(engine), o->state_dir, o->mountpoint, handed->device,
-			o->fuse, o->debug, err, &fs);
-	if (!r)
-		r = engine_attach(engine, fs, err);
+		r = mount_it(d, engine, err);
 	if (!r) {
 		/* All is open and mounted; there is no second thread yet. */
-		if (unmounter->socket >= 0)
-			confined = confine(o);
+		if (is_cared_for(d) || d->unmounter.socket >= 0)
+			confined = confine(d->o);
 		engine_confined(engine, confined);
-		startup_ready(ready);
-		if (ready >= 0)
+		startup_ready(d->ready);
+		if (!d->o->foreground)
 			log_to_syslog();
 		r = engine_run(engine);
-		startup_stopping();
 		if (r)
 			(void)err_set(err, -r, ERR_NO_COLUMN, "%s", strerror(-r));
-		mounted = confined && engine_mounted(engine);
+		d->left = !r && engine_leaves(engine);
+		if (!r && !d->left) {
+			(void)service_tell("STOPPING=1"); /* or nobody listens */
+			service_unstore();
+		}
+		/* libfuse unmounts what it has mounted, if it may. */
+		mounted = (confined || d->handed.mount >= 0) && !d->left && engine_mounted(engine);
 	}
 	engine_free(engine);
-	unmounter_finish(unmounter, mounted);
+	unmounter_finish(&d->unmounter, mounted);
 	return r;
 }
 
-/* Nobody serves a mount that was made beforehand: to look at it now would be to wait for ourselves. */
-static int find_mountpoint(struct options *o, const struct handed *handed, struct err *err)
+/* Which mount it is, and who will take it off. */
+static int prepare(struct daemon *d, struct err *err)
 {
-	char *real;
-	if (handed->device >= 0)
-		return 0;
-	int r = startup_mountpoint(o->mountpoint, err, &real);
+	struct options *o = d->o;
+	struct err why = { 0 };
+	int r = handover_take(&d->handed, o, &why, &d->kept);
+	if (r && r != -ENOENT)
+		log_warning(
+			"the mount of the daemon before cannot be gone on with: %s", why.sentence);
+	if (!r && d->handed.memory >= 0)
+		log_info("the mount on %s goes on", o->mountpoint);
 	if (r)
-		return r;
-	free(o->mountpoint);
-	o->mountpoint = real;
-	return 0;
-}
-
-static int run(struct options *o, struct err *err)
-{
-	int lock, ready = -1;
-	struct handed handed;
-	struct unmounter unmounter = UNMOUNTER_NONE;
-	startup_handed(o->mountpoint, &handed);
-	umask(077);
-	hide_memory(true);
-	int r = find_mountpoint(o, &handed, err);
+		r = handover_begin(o, err, &d->kept);
 	if (!r)
 		r = startup_outside("fifo", o->fifo, o->mountpoint, err);
 	if (!r)
 		r = startup_outside("spool", o->spool, o->mountpoint, err);
-	if (r)
+	if (r || is_cared_for(d) || !(o->confine || d->handed.mount >= 0))
 		return r;
-	/* The fork comes first: a lock and a database belong to the process that opened them. */
-	if (!o->foreground && (r = startup_background(&ready)))
-		return err_set(
-			err, -r, ERR_NO_COLUMN, "cannot go to the background: %s", strerror(-r));
 	/* While nothing secret has been read, and nothing is locked that it would hold. */
-	if (o->confine && unmounter_start(o->mountpoint, &unmounter))
+	if (unmounter_start(o->mountpoint, &d->unmounter))
 		log_warning("there is no process to unmount at the end: nothing is confined");
-	r = startup_state_dir(o->state_dir, o->mountpoint, err, &lock);
-	if (r) {
-		unmounter_finish(&unmounter, false);
-		return r;
+	return 0;
+}
+
+static int start(struct daemon *d, struct err *err)
+{
+	int lock, r = prepare(d, err);
+	if (!r)
+		r = startup_state_dir(d->o->state_dir, d->o->mountpoint, err, &lock);
+	if (!r) {
+		r = serve(d, err);
+		close(lock);
 	}
-	r = serve(o, &handed, ready, &unmounter, err);
-	close(lock);
-	return r;
+	unmounter_finish(&d->unmounter, false);
+	/* Who waits in the mount would wait for ever. A keeper counts how often it has tried. */
+	if (r && !d->o->keep)
+		service_unstore();
+	kept_free(d->kept);
+	return r ? 1 : d->left ? STARTUP_LEFT : 0;
+}
+
+/* True in the daemon. */
+static bool keep(struct daemon *d, char **argv, struct err *err, int *status)
+{
+	char *path = startup_path(d->o->mountpoint);
+	struct keeper k = { .argv = argv,
+		.mountpoint = path ? path : d->o->mountpoint,
+		.background = d->ready >= 0,
+		.ready = &d->ready,
+		.handed = d->handed };
+	bool is_daemon = keeper_run(&k);
+	free(path);
+	if ((!is_daemon || k.starts) && !d->o->foreground)
+		log_to_syslog();
+	if (!is_daemon) {
+		*err = k.err;
+		*status = k.status;
+		return false;
+	}
+	if (k.starts)
+		log_warning("the daemon %s, and is started anew", k.how);
+	service_keeper(k.socket);
+	d->handed = k.handed;
+	return true;
+}
+
+static int run(struct options *o, char **argv, struct err *err)
+{
+	struct daemon d = { .o = o, .unmounter = UNMOUNTER_NONE, .ready = -1 };
+	int status;
+	service_handed(o->mountpoint, &d.handed);
+	umask(077);
+	hide_memory(true);
+	bool beforehand = handover_is_beforehand(&d.handed);
+	/* The fork comes first: a lock and a database belong to the process that opened them. A keeper that was
+	 * executed anew is in the background already. */
+	int r = o->foreground || (d.handed.mount >= 0 && !beforehand)
+		? 0
+		: startup_background(&d.ready);
+	if (r) {
+		(void)err_set(
+			err, -r, ERR_NO_COLUMN, "cannot go to the background: %s", strerror(-r));
+		return 1;
+	}
+	if (beforehand)
+		o->keep = false; /* who has made it keeps it */
+	if (o->keep && !keep(&d, argv, err, &status))
+		return status;
+	return start(&d, err);
 }
 
 int main(int argc, char **argv)
@@ -127,8 +206,8 @@ int main(int argc, char **argv)
 		close(fd);
 	log_init(LOG_LEVEL_INFO);
 	json_init();
-	int r = options_parse(&o, argc, argv, &err), status = 0;
-	if (r) {
+	int status = 0;
+	if (options_parse(&o, argc, argv, &err)) {
 		status = 2;
 	} else if (o.action == OPTIONS_HELP) {
 		options_help(&text);
@@ -136,15 +215,16 @@ int main(int argc, char **argv)
 	} else if (o.action == OPTIONS_VERSION) {
 		puts("webhookfs " WEBHOOKFS_VERSION);
 	} else if (o.action == OPTIONS_TOP) {
-		r = top_become(o.mountpoint, &err);
-		status = 1;
+		(void)top_become(o.mountpoint, &err);
+		status = 1; /* it has not */
+	} else if (o.action == OPTIONS_MOUNT) {
+		status = startup_mount(o.state_dir, o.mountpoint, o.fuse, &err) ? 1 : 0;
+	} else if (o.action == OPTIONS_UNMOUNT) {
+		status = startup_unmount(o.mountpoint, &err) ? 1 : 0;
 	} else {
-		r = o.action == OPTIONS_MOUNT
-			? startup_mount(o.state_dir, o.mountpoint, o.fuse, &err)
-			: run(&o, &err);
-		status = r ? 1 : 0;
+		status = run(&o, argv, &err);
 	}
-	if (r)
+	if (err.code)
 		log_error("%s", err.sentence);
 	buf_release(&text);
 	options_release(&o);

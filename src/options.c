@@ -327,6 +327,16 @@ const struct setting options_table[] = {
 		.example = "0",
 		.summary =
 			"Whether the daemon denies itself all that it does not need once it serves." },
+	{ .name = "keep",
+		.type = SETTING_BOOL,
+		.offset = offsetof(struct options, keep),
+		.def = "0",
+		.grammar = "0 | 1",
+		.example = "1",
+		.summary =
+			"Whether a second small process keeps the mount, so that it outlives the daemon, "
+			"and who writes while that is killed or upgraded waits for the next one; the word "
+			"alone is 1." },
 };
 const size_t options_count = sizeof(options_table) / sizeof(*options_table);
 
@@ -349,6 +359,8 @@ static int parse_one(struct options *o, char *word, struct buf *fuse, struct err
 		const struct setting *s = &options_table[i];
 		if (strlen(s->name) != name_len || memcmp(s->name, word, name_len))
 			continue;
+		if (!value && s->type == SETTING_BOOL)
+			return setting_store(s, o, "1", 1, err);
 		if (!value)
 			return err_set(err, EINVAL, ERR_NO_COLUMN, "-o %s needs a value: %s=%s",
 				s->name, s->name, s->example);
@@ -431,7 +443,7 @@ static int parse_operands(struct options *o, int argc, char **argv, struct err *
 {
 	if (argc < 1 || argc > 2)
 		return err_set(err, EINVAL, ERR_NO_COLUMN,
-			"usage: webhookfs [-f | -d | -m] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT; "
+			"usage: webhookfs [-f | -d | -m | -u] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT; "
 			"webhookfs -h lists the options");
 	o->mountpoint = absolute(argv[argc - 1]);
 	o->state_dir = argc == 2 ? absolute(argv[0]) : default_state_dir();
@@ -471,7 +483,7 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 	opterr = 0;
 	optind =
 		0; /* to glibc this is more than 1: the place within an argument is forgotten, too */
-	while (!r && (c = getopt_long(argc, argv, "fdmo:hV", longer, NULL)) != -1) {
+	while (!r && (c = getopt_long(argc, argv, "fdmuo:hV", longer, NULL)) != -1) {
 		if (c == 'f')
 			o->foreground = true;
 		else if (c == 'd')
@@ -482,6 +494,8 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 			o->action = OPTIONS_MOUNT;
 		else if (c == 't')
 			o->action = OPTIONS_TOP;
+		else if (c == 'u')
+			o->action = OPTIONS_UNMOUNT;
 		else if (c == 'h')
 			o->action = OPTIONS_HELP;
 		else if (c == 'V')
@@ -491,8 +505,12 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 	}
 	if (!r && o->action == OPTIONS_TOP)
 		r = parse_top(o, argc - optind, argv + optind, err);
-	else if (!r && (o->action == OPTIONS_RUN || o->action == OPTIONS_MOUNT))
+	else if (!r && o->action <= OPTIONS_UNMOUNT)
 		r = parse_operands(o, argc - optind, argv + optind, err);
+	if (!r && o->keep && strstr(buf_str(&fuse), "auto_unmount"))
+		r = err_set(err, EINVAL, ERR_NO_COLUMN,
+			"-o keep and auto_unmount do not go together: one keeps the mount when the "
+			"daemon ends, the other takes it off");
 	o->fuse = strdup(buf_str(&fuse));
 	buf_release(&fuse);
 	return r;
@@ -510,7 +528,7 @@ void options_release(struct options *o)
 void options_help(struct buf *out)
 {
 	buf_adds(out,
-		"usage: webhookfs [-f | -d | -m] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT\n"
+		"usage: webhookfs [-f | -d | -m | -u] [-o OPT[,OPT...]] [STATE_DIR] MOUNTPOINT\n"
 		"       webhookfs --top MOUNTPOINT\n"
 		"\n"
 		"Mounts a directory in which every outgoing webhook is a directory of files.\n"
@@ -520,6 +538,7 @@ void options_help(struct buf *out)
 		"  -f              stay in the foreground\n"
 		"  -d              likewise, and show FUSE's requests\n"
 		"  -m              mount, and hand it to the service of systemd that starts next\n"
+		"  -u              unmount behind it, unless another takes over\n"
 		"  --top           show what a mount is doing, on the terminal\n"
 		"  -h              this text\n"
 		"  -V              the version\n"

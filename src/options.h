@@ -12,7 +12,14 @@
 struct buf;
 struct err;
 
-enum options_action { OPTIONS_RUN, OPTIONS_MOUNT, OPTIONS_TOP, OPTIONS_HELP, OPTIONS_VERSION };
+enum options_action {
+	OPTIONS_RUN,
+	OPTIONS_MOUNT,
+	OPTIONS_UNMOUNT,
+	OPTIONS_TOP,
+	OPTIONS_HELP,
+	OPTIONS_VERSION
+};
 
 struct options {
 	enum options_action action;
@@ -37,6 +44,7 @@ struct options {
 	uint64_t log_keep;
 	char *proxy; /* a url that curl takes; NULL: none */
 	bool confine;
+	bool keep;
 };
 
 /* The -o options; `offset`s count in struct options. */

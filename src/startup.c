@@ -1,7 +1,8 @@
 #include "startup.h"
 
-#include "startup_internal.h"
+#include "service.h"
 #include "util/err.h"
+#include "util/unmount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/wait.h>
@@ -172,8 +172,28 @@ int startup_state_dir(const char *path, const char *mountpoint, struct err *err,
 
 /* ---- the mount point */
 
-/* What the kernel's table says is mounted there last. */
-static bool is_webhookfs(const char *path)
+/* Neither stat nor realpath: it may be that nobody serves what is mounted there. */
+char *startup_path(const char *path)
+{
+	char link[2], *real = NULL, *whole = NULL, *copy = strdup(path);
+	if (!copy)
+		return NULL;
+	char *name = strrchr(copy, '/');
+	if (!name || !name[1] || !strcmp(name, "/.") || !strcmp(name, "/..") ||
+		readlink(path, link, sizeof(link)) >= 0) {
+		whole = realpath(path, NULL);
+	} else {
+		*name = '\0';
+		real = realpath(*copy ? copy : "/", NULL);
+		if (real && asprintf(&whole, "%s/%s", real[1] ? real : "", name + 1) < 0)
+			whole = NULL;
+	}
+	free(real);
+	free(copy);
+	return whole ? whole : strdup(path);
+}
+
+bool startup_is_ours(const char *path)
 {
 	FILE *table = setmntent("/proc/self/mounts", "re");
 	struct mntent *m;
@@ -187,22 +207,15 @@ static bool is_webhookfs(const char *path)
 }
 
 /* Only what a crashed webhookfs left; somebody else's dead mount is for its owner to take off. */
-static void detach_dead(const char *path)
+void startup_detach(const char *path)
 {
-	/* Several may lie on each other. A plain user's mount is taken off by its helper. */
+	/* Several may lie on each other. */
 	for (int i = 0; i < 16; i++) {
 		struct statfs fs; /* never answered from what the kernel has kept, as stat may be */
 		if (!statfs(path, &fs) || (errno != ENOTCONN && errno != ECONNABORTED) ||
-			!is_webhookfs(path))
+			!startup_is_ours(path))
 			return;
-		if (!umount2(path, MNT_DETACH))
-			continue;
-		pid_t pid = fork();
-		if (pid == 0) {
-			execlp("fusermount3", "fusermount3", "-uz", "--", path, (char *)NULL);
-			_exit(127);
-		}
-		if (pid < 0 || waitpid(pid, NULL, 0) < 0)
+		if (unmount_lazily(path))
 			return;
 	}
 }
@@ -235,7 +248,10 @@ static int check_device(struct err *err)
 int startup_mountpoint(const char *path, struct err *err, char **out_path)
 {
 	struct stat st;
-	detach_dead(path);
+	char *place = startup_path(path);
+	if (place)
+		startup_detach(place);
+	free(place);
 	if (stat(path, &st))
 		return err_set(err, errno, ERR_NO_COLUMN, "the mount point %s: %s%s", path,
 			strerror(errno), errno == ENOENT ? "; mkdir it first" : "");
@@ -284,11 +300,8 @@ int startup_background(int *out_ready)
 	_exit(1);
 }
 
-void startup_ready(int ready)
+void startup_leave_terminal(void)
 {
-	(void)startup_notify("READY=1", -1); /* without an ear there is nobody to tell */
-	if (ready < 0)
-		return;
 	(void)!chdir("/"); /* so that no directory is kept busy */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
@@ -298,6 +311,14 @@ void startup_ready(int ready)
 		if (null > STDERR_FILENO)
 			close(null);
 	}
+}
+
+void startup_ready(int ready)
+{
+	(void)service_tell("READY=1"); /* without an ear there is nobody to tell */
+	if (ready < 0)
+		return;
+	startup_leave_terminal();
 	(void)!write(ready, "1", 1);
 	close(ready);
 }

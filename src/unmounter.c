@@ -1,11 +1,12 @@
 #include "unmounter.h"
 
+#include "util/unmount.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <stdnoreturn.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -15,14 +16,6 @@
 /* Signals that are sent to all processes of a terminal or a service. */
 static const int passed_over[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE,
 	SIGTSTP };
-
-/* As libfuse does it: at once for whoever looks up a name, whoever still has a file open. */
-static void unmount(const char *mountpoint)
-{
-	if (umount2(mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno == EPERM)
-		execlp("fusermount3", "fusermount3", "-u", "-q", "-z", "--", mountpoint,
-			(char *)NULL);
-}
 
 static noreturn void wait_and_unmount(int socket, const char *mountpoint)
 {
@@ -42,7 +35,7 @@ static noreturn void wait_and_unmount(int socket, const char *mountpoint)
 	while ((n = read(STDERR_FILENO + 1, &word, 1)) < 0 && errno == EINTR)
 		;
 	if (n == 1)
-		unmount(mountpoint);
+		(void)unmount_lazily(mountpoint); /* who sees it mounted still can try it again */
 	_exit(0);
 }
 

@@ -15,15 +15,28 @@
 
 struct err;
 struct fs;
+struct kept;
 
 /* `options` is a comma-separated list for libfuse and the kernel, "" for none; default_permissions is
- * always on. `tree` outlives the mount. `device` is that of a mount made beforehand, which is then served and
- * never unmounted; -1: there is none. */
-int fs_mount(const struct tree *tree, const char *source, const char *mountpoint, int device,
-	const char *options, bool debug, struct err *err, struct fs **out);
+ * always on. `tree` outlives the mount. `device` is that of a mount which is there already, made beforehand or by
+ * a daemon before, and is then never unmounted here; -1: there is none. `kept` outlives it too: a new one is
+ * filled, with another one's connection the mount goes on. */
+int fs_mount(const struct tree *tree, struct kept *kept, const char *source, const char *mountpoint,
+	int device, const char *options, bool debug, struct err *err, struct fs **out);
 /* Only mounts: whoever has the device may serve it. */
 int fs_mount_device(const char *source, const char *mountpoint, const char *options,
 	struct err *err, int *out_device);
+/* The kernel can ask another daemon again. */
+bool fs_can_be_kept(const struct fs *fs);
+/* From now on somebody has fs_fd and what `kept` is in, and gives them to the next daemon. */
+void fs_keep(struct fs *fs);
+bool fs_is_kept(const struct fs *fs);
+/* Writes down whom the commit with this number will answer. False: nobody, or it is not kept. */
+bool fs_seal(struct fs *fs, int64_t commit);
+/* After a takeover, once fs_fd is watched: has the kernel ask again. `commit`: the number of the last. */
+void fs_resume(struct fs *fs, int64_t commit);
+/* fs_unmount is to leave the mount, and who waits in it, to the next daemon. */
+void fs_leave(struct fs *fs);
 int fs_fd(const struct fs *fs);
 /* Handles at most `limit` requests. 0; -ENODEV: somebody unmounted it. */
 int fs_receive(struct fs *fs, unsigned limit);

@@ -37,7 +37,7 @@ int64_t now_of(const struct fs *fs)
 	return fs->tree->backend.now_ms(fs->tree->backend.ctx);
 }
 
-static void tell_errors(const struct tree *t, fuse_ino_t ino, const char *name, struct who who,
+void tell_errors(const struct tree *t, fuse_ino_t ino, const char *name, struct who who,
 	const char *text, size_t len, const struct err *err)
 {
 	struct node n;
@@ -100,9 +100,9 @@ bool entry_find(
 
 struct fuse_entry_param entry_of(const struct fs *fs, const struct node *n)
 {
-	struct kept kept = kept_of(fs, n);
+	struct cached cached = cache_of(fs, n);
 	struct fuse_entry_param e = {
-		.ino = n->ino, .entry_timeout = kept.entry, .attr_timeout = kept.attr
+		.ino = n->ino, .entry_timeout = cached.entry, .attr_timeout = cached.attr
 	};
 	tree_stat(fs->tree, n, &e.attr);
 	return e;
@@ -124,6 +124,7 @@ void hold(struct held **list, fuse_req_t req, struct handle *handle, size_t size
 		return;
 	}
 	*h = (struct held){ .req = req,
+		.unique = fs_of(req)->unique,
 		.handle = handle,
 		.size = size,
 		.flush = flush,
@@ -135,6 +136,7 @@ void hold(struct held **list, fuse_req_t req, struct handle *handle, size_t size
 
 void held_answer(struct held *h, int error)
 {
+	file_note(h->fs, h->handle);
 	if (error)
 		fuse_reply_err(h->req, -error);
 	else if (h->flush)
@@ -225,6 +227,19 @@ static int cannot_mount(const char *mountpoint, int error, struct err *err)
 		*last_message ? last_message : strerror(-error));
 }
 
+/* Ends the session's part in the connection, as closing the device would, but leaves a descriptor there which tells
+ * libfuse that it has been unmounted: it then only frees. */
+static bool sever(struct fuse_session *session)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC))
+		return false;
+	close(ends[0]);
+	bool done = dup3(ends[1], fuse_session_fd(session), O_CLOEXEC) >= 0;
+	close(ends[1]);
+	return done;
+}
+
 int fs_mount_device(const char *source, const char *mountpoint, const char *options,
 	struct err *err, int *out_device)
 {
@@ -236,35 +251,49 @@ int fs_mount_device(const char *source, const char *mountpoint, const char *opti
 		r = -EIO;
 	if (!r && (fd = fcntl(fuse_session_fd(session), F_DUPFD_CLOEXEC, 0)) < 0)
 		r = -errno;
+	if (!r && sever(session)) /* which leaves the mount */
+		fuse_session_unmount(session);
 	if (session)
-		fuse_session_destroy(session); /* closes its own descriptor, and leaves the mount */
+		fuse_session_destroy(session);
 	if (r)
 		return cannot_mount(mountpoint, r, err);
 	*out_device = fd;
 	return 0;
 }
 
-int fs_mount(const struct tree *tree, const char *source, const char *mountpoint, int device,
-	const char *options, bool debug, struct err *err, struct fs **out)
+static struct fs *fs_new(const struct tree *tree, struct kept *kept)
+{
+	struct fs *fs = calloc(1, sizeof(*fs));
+	if (!fs)
+		return NULL;
+	fs->tree = tree;
+	fs->kept = kept;
+	fs->log_page_size = KEPT_TEXT_MAX; /* what was begun is read there too */
+	fs->log_page = malloc(fs->log_page_size);
+	fs->open = calloc(KEPT_FILES_MAX, sizeof(struct handle *));
+	*last_message = '\0';
+	fuse_set_log_func(keep_message);
+	if (fs->log_page && fs->open)
+		return fs;
+	fs_unmount(fs);
+	return NULL;
+}
+
+int fs_mount(const struct tree *tree, struct kept *kept, const char *source, const char *mountpoint,
+	int device, const char *options, bool debug, struct err *err, struct fs **out)
 {
 	char given[32]; /* this is how libfuse is told of a device, and then it unmounts nothing */
 	snprintf(given, sizeof(given), "/dev/fd/%d", device);
-	struct fs *fs = calloc(1, sizeof(*fs));
+	struct fs *fs = fs_new(tree, kept);
 	if (!fs)
 		return err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory");
-	fs->tree = tree;
-	fs->mountpoint = strdup(mountpoint);
-	fs->log_page_size = 1 << 20;
-	fs->log_page = malloc(fs->log_page_size);
-	*last_message = '\0';
-	fuse_set_log_func(keep_message);
-	int r = fs->mountpoint && fs->log_page
-		? session_make(source, options, debug, fs, &fs->session)
-		: -ENOMEM;
+	int r = session_make(source, options, debug, fs, &fs->session);
 	if (!r && fuse_session_mount(fs->session, device < 0 ? mountpoint : given))
 		r = -EIO;
 	if (!r && fcntl(fuse_session_fd(fs->session), F_SETFL, O_NONBLOCK) < 0)
 		r = -errno;
+	if (!r)
+		r = connection_begin(fs);
 	if (r) {
 		(void)cannot_mount(mountpoint, r, err);
 		fs_unmount(fs);
@@ -272,6 +301,21 @@ int fs_mount(const struct tree *tree, const char *source, const char *mountpoint
 	}
 	*out = fs;
 	return 0;
+}
+
+void fs_keep(struct fs *fs)
+{
+	fs->keeping = true;
+}
+
+bool fs_is_kept(const struct fs *fs)
+{
+	return fs->keeping;
+}
+
+void fs_leave(struct fs *fs)
+{
+	fs->leaving = true;
 }
 
 void fs_gone(struct fs *fs)
@@ -294,8 +338,13 @@ int fs_receive(struct fs *fs, unsigned limit)
 			return 0;
 		if (r <= 0)
 			return -ENODEV;
-		fs->tree->backend.catch_up(fs->tree->backend.ctx);
-		fuse_session_process_buf(fs->session, &fs->request);
+		if (!request_is_done(fs)) {
+			fs->tree->backend.catch_up(fs->tree->backend.ctx);
+			kept_handles(fs->kept, fs->unique);
+			fuse_session_process_buf(fs->session, &fs->request);
+			kept_handled(fs->kept);
+			*kept_scratch_id(fs->kept) = scratches_last_id(fs->tree->scratches);
+		}
 		/* It may have been a secret, and the next request may be shorter. */
 		explicit_bzero(fs->request.mem, (size_t)r);
 	}
@@ -354,6 +403,8 @@ void fs_answer(struct fs *fs, const struct err *failed)
 		}
 		held_answer(h, failed ? -failed->code : 0);
 	}
+	if (fs->keeping)
+		kept_answers_begin(fs->kept);
 }
 
 void fs_test_done(struct fs *fs, uint64_t token, int error)
@@ -376,38 +427,39 @@ static bool is_severed(const struct fs *fs)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }
 
-/* Somebody else has unmounted it, and it is still in use, by an open file perhaps: ends the connection,
- * as closing the device would, but leaves a descriptor there which tells libfuse so. */
-static bool sever(struct fs *fs)
+/* The next daemon is asked again what is held. libfuse forgets a request only by an answer; it goes
+ * where nobody listens. */
+static void answer_held(struct fs *fs)
 {
-	int ends[2];
-	if (pipe2(ends, O_CLOEXEC))
-		return false;
-	close(ends[0]);
-	bool done = dup3(ends[1], fuse_session_fd(fs->session), O_CLOEXEC) >= 0;
-	close(ends[1]);
-	return done;
-}
-
-void fs_unmount(struct fs *fs)
-{
-	if (!fs)
+	if (fs->leaving && (fs->for_commit || fs->for_test) && !sever(fs->session))
 		return;
 	fs_answer(fs,
 		&(const struct err){ .code = ESHUTDOWN,
 			.sentence = "webhookfs has ended before it could be saved" });
 	while (fs->for_test)
 		fs_test_done(fs, fs->for_test->token, -ESHUTDOWN);
-	while (fs->handles)
+}
+
+void fs_unmount(struct fs *fs)
+{
+	if (!fs)
+		return;
+	answer_held(fs);
+	while (fs->handles) {
+		if (fs->leaving) /* a line that was begun does not end here */
+			framing_drop(&fs->handles->framing);
 		close_handle(fs, fs->handles);
+	}
 	if (fs->session) {
-		if (!fs->gone || is_severed(fs) || sever(fs))
+		/* What somebody else unmounts, or has unmounted, may still be in use, by an open file perhaps. */
+		bool ours = !fs->leaving && !fs->gone;
+		if (ours || is_severed(fs) || sever(fs->session))
 			fuse_session_unmount(fs->session);
 		fuse_session_destroy(fs->session);
 	}
 	hidden_release(&fs->hidden);
+	free(fs->open);
 	free(fs->request.mem);
 	free(fs->log_page);
-	free(fs->mountpoint);
 	free(fs);
 }

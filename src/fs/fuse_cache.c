@@ -23,15 +23,15 @@
 #define FIXED_S  3600.0
 #define MOMENT_S 1.0
 
-struct kept kept_of(const struct fs *fs, const struct node *n)
+struct cached cache_of(const struct fs *fs, const struct node *n)
 {
 	if (n->hook && hidden_fills(&fs->hidden, n->hook->id))
-		return (struct kept){ 0, 0 };
+		return (struct cached){ 0, 0 };
 	if (n->kind == NODE_ROOT || (n->hook && tree_is_dir(n)))
-		return (struct kept){ MOMENT_S, MOMENT_S };
+		return (struct cached){ MOMENT_S, MOMENT_S };
 	if (!n->hook && n->row->nature != FILE_LOG)
-		return (struct kept){ FIXED_S, tree_is_dir(n) ? FIXED_S : 0 };
-	return (struct kept){ 0, 0 };
+		return (struct cached){ FIXED_S, tree_is_dir(n) ? FIXED_S : 0 };
+	return (struct cached){ 0, 0 };
 }
 
 void fs_hook_changed(struct fs *fs, int64_t hook_id)

@@ -65,7 +65,7 @@ void reply_attr(fuse_req_t req, fuse_ino_t ino)
 	if (!node_of(req, ino, &n))
 		return;
 	tree_stat(fs_of(req)->tree, &n, &st);
-	fuse_reply_attr(req, &st, kept_of(fs_of(req), &n).attr);
+	fuse_reply_attr(req, &st, cache_of(fs_of(req), &n).attr);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -121,7 +121,7 @@ void close_handle(struct fs *fs, struct handle *h)
 }
 
 /* What it reads is known now, and may be too much. */
-static int keep_handle(struct fs *fs, struct handle *h, struct err *err)
+int keep_handle(struct fs *fs, struct handle *h, struct err *err)
 {
 	DL_PREPEND(fs->handles, h);
 	fs->handle_count++;
@@ -144,14 +144,17 @@ void reply_open(fuse_req_t req, const struct node *n, struct fuse_file_info *fi,
 		r = handle_open(fs->tree, n, fi->flags, before != NULL, who, &err, &h);
 	if (!r)
 		r = keep_handle(fs, h, &err);
+	if (!r && (r = file_begin(fs, h, fi->flags)))
+		close_handle(fs, h);
 	if (r) {
 		refuse(req, n->ino, NULL, r, &err);
 		return;
 	}
-	fi->fh = (uint64_t)(uintptr_t)h;
+	fi->fh = h->kept->fh;
 	fi->direct_io = 1;
 	fi->noflush = (fi->flags & O_ACCMODE) == O_RDONLY;
 	h->discards |= discards;
+	file_note(fs, h);
 	if (before) {
 		before_move(&h->edit.before, before);
 		struct fuse_entry_param e = entry_of(fs, n);
@@ -160,8 +163,10 @@ void reply_open(fuse_req_t req, const struct node *n, struct fuse_file_info *fi,
 		r = fuse_reply_open(req, fi);
 	}
 	/* The caller was interrupted: no release will come. */
-	if (r == -ENOENT)
+	if (r == -ENOENT) {
+		file_end(fs, h->kept);
 		close_handle(fs, h);
+	}
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -171,21 +176,20 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		reply_open(req, &n, fi, NULL, false);
 }
 
-struct handle *handle_of(const struct fuse_file_info *fi)
-{
-	return (struct handle *)(uintptr_t)fi->fh;
-}
-
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	(void)ino;
 	struct fs *fs = fs_of(req);
+	struct handle *h;
+	if (!handle_of(req, fi, &h))
+		return;
 	if (size > fs->log_page_size)
 		size = fs->log_page_size;
 	const char *data = NULL;
-	ssize_t n = handle_read(handle_of(fi), fs->tree, size, off, fs->log_page, &data);
-	count_handle(fs, handle_of(fi));
-	poll_after_read(fs, handle_of(fi));
+	ssize_t n = handle_read(h, fs->tree, size, off, fs->log_page, &data);
+	count_handle(fs, h);
+	file_note(fs, h);
+	poll_after_read(fs, h);
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else
@@ -216,10 +220,14 @@ static void reply_done(
 	} else if (a->when == ANSWER_TESTED) {
 		hold(&fs->for_test, req, h, size, flush, a->token);
 		fuse_req_interrupt_func(req, op_interrupted, fs);
-	} else if (flush) {
-		fuse_reply_err(req, 0);
 	} else {
-		fuse_reply_write(req, size);
+		file_note(fs, h);
+		h->kept->size = (uint32_t)size;
+		h->kept->request = fs->unique;
+		if (flush)
+			fuse_reply_err(req, 0);
+		else
+			fuse_reply_write(req, size);
 	}
 }
 
@@ -249,14 +257,16 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	struct node n;
 	struct answer answer;
 	struct err err = { 0 };
-	struct handle *h = handle_of(fi);
+	struct handle *h;
+	if (!handle_of(req, fi, &h) || is_lost(req, h, KEPT_BEGUN | KEPT_STARTED))
+		return;
 	if (h->discards) {
 		fuse_reply_write(req, size);
 		return;
 	}
 	if (!node_of(req, ino, &n))
 		return;
-	h->writer = fi->lock_owner;
+	h->writer = h->kept->writer = fi->lock_owner;
 	h->who.pid = who_of(req).pid;
 	seen(fs, &n, h->who.pid);
 	if (!h->edit.made)
@@ -271,10 +281,12 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	count_handle(fs, h);
 	if (!h->edit.pending && !h->scratch && tree_node(fs->tree, ino, &n) == 0)
 		settled(fs, &n, h->who.pid);
-	if (taken < 0)
+	if (taken < 0) {
+		file_note(fs, h);
 		refuse_text(req, h, data, size, (int)taken, &err);
-	else
+	} else {
 		reply_done(req, h, &answer, (size_t)taken, false);
+	}
 }
 
 static void flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -282,7 +294,9 @@ static void flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct node n;
 	struct answer answer;
 	struct err err = { 0 };
-	struct handle *h = handle_of(fi);
+	struct handle *h;
+	if (!handle_of(req, fi, &h) || is_lost(req, h, KEPT_BEGUN))
+		return;
 	if (!h || tree_node(fs_of(req)->tree, ino, &n)) {
 		/* A directory, or a file whose hook is gone: nothing of it is left to do. */
 		fuse_reply_err(req, 0);
@@ -293,18 +307,20 @@ static void flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int r = handle_flush(h, fs->tree, &n, &answer, &err);
 	if (pending && tree_node(fs->tree, ino, &n) == 0)
 		settled(fs, &n, who_of(req).pid);
-	if (r)
+	if (r) {
+		file_note(fs, h);
 		refuse_text(req, h, buf_str(&h->edit.text), h->edit.text.len, r, &err);
-	else
+	} else {
 		reply_done(req, h, &answer, 0, true);
+	}
 }
 
 /* Every process that closes its copy of the file is heard here. What another has begun is not its to
  * end: a shell's child that ends must not tear its parent's line. */
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	const struct handle *h = handle_of(fi);
-	if (h && h->writer == fi->lock_owner)
+	const struct kept_file *f = kept_find(fs_of(req)->kept, fi->fh);
+	if (f && f->writer == fi->lock_owner)
 		flush(req, ino, fi);
 	else
 		fuse_reply_err(req, 0);
@@ -313,8 +329,11 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 /* Every line that was taken is on disk; one that is begun is not finished by fsync. */
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
+	struct handle *h;
 	(void)datasync;
-	if (handle_of(fi)->nature == FILE_EVENTS)
+	if (!handle_of(req, fi, &h))
+		return;
+	if (h && h->nature == FILE_EVENTS)
 		fuse_reply_err(req, 0);
 	else
 		flush(req, ino, fi);
@@ -323,12 +342,18 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
-	struct handle *h = handle_of(fi);
+	struct kept_file *f = kept_find(fs->kept, fi->fh);
+	struct handle *h = f ? fs->open[kept_slot(fs->kept, f)] : NULL;
 	struct node n;
 	struct answer answer;
+	if (f && !h)
+		h = file_released(req, f);
 	/* The writer died without closing: nobody hears an error any more. */
-	if (!h->tests && tree_node(fs->tree, ino, &n) == 0)
+	if (h && !h->tests && tree_node(fs->tree, ino, &n) == 0)
 		(void)handle_flush(h, fs->tree, &n, &answer, NULL);
-	close_handle(fs, h);
+	if (f)
+		file_end(fs, f);
+	if (h)
+		close_handle(fs, h);
 	fuse_reply_err(req, 0);
 }

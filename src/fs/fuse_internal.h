@@ -5,7 +5,8 @@
  *
  * fuse.c is the mount itself, fuse_files.c what is looked at, opened, read and written, fuse_list.c
  * listings, fuse_poll.c what is waited for, fuse_names.c what is made, removed and given other
- * attributes, fuse_rename.c what is renamed, fuse_cache.c what the kernel may keep of all that.
+ * attributes, fuse_rename.c what is renamed, fuse_cache.c what the kernel may keep of all that,
+ * fuse_kept.c how another daemon goes on with it.
  */
 #include "fs/fs.h"
 #include "fs/handle.h"
@@ -22,6 +23,7 @@
 /* A writer that waits for the commit or for its test. */
 struct held {
 	fuse_req_t req;
+	uint64_t unique;
 	size_t size;    /* bytes to acknowledge; 0 with `flush` */
 	uint64_t token; /* of the test */
 	bool flush;
@@ -33,8 +35,15 @@ struct held {
 struct fs {
 	const struct tree *tree;
 	struct fuse_session *session;
-	char *mountpoint;
 	struct fuse_buf request;
+	uint64_t unique;      /* of the request, as it was first sent */
+	bool resent;          /* the daemon before may have carried it out */
+	uint64_t poll;        /* of a poll: how the kernel calls who waits */
+	struct kept *kept;    /* the caller's */
+	bool taken;           /* from the daemon before */
+	bool keeping;         /* somebody has the descriptors */
+	bool leaving;         /* and the next daemon takes over */
+	struct handle **open; /* by slot; NULL: not used since the takeover */
 	struct hidden hidden;
 	struct held *for_commit;
 	struct held *for_test;
@@ -67,10 +76,10 @@ bool entry_find(
 	fuse_req_t req, fuse_ino_t parent, const char *name, struct node *dir, struct node *out);
 
 /* For how many seconds the kernel may keep that a name means the node, and its attributes. */
-struct kept {
+struct cached {
 	double entry, attr;
 };
-struct kept kept_of(const struct fs *fs, const struct node *n);
+struct cached cache_of(const struct fs *fs, const struct node *n);
 
 struct fuse_entry_param entry_of(const struct fs *fs, const struct node *n);
 void reply_entry(fuse_req_t req, const struct node *n);
@@ -84,7 +93,30 @@ int judge_room(
 	const struct fs *fs, struct who who, unsigned handles, size_t bytes, struct err *err);
 /* -ENOSPC: likewise of scratch files. */
 int judge_scratch(const struct fs *fs, struct who who, struct err *err);
-struct handle *handle_of(const struct fuse_file_info *fi); /* of a file that is open */
+
+void tell_errors(const struct tree *t, fuse_ino_t ino, const char *name, struct who who,
+	const char *text, size_t len, const struct err *err);
+/* Counts it among the open ones; -ENFILE and the like: then it is closed. */
+int keep_handle(struct fs *fs, struct handle *h, struct err *err);
+
+/* ---- fuse_kept.c */
+
+/* The first request of the connection: a new one's is taken and kept; another one's is carried out once more. */
+int connection_begin(struct fs *fs);
+/* Looks at the request in fs->request. True: the daemon before has carried it out, or nobody will, and it is
+ * answered. */
+bool request_is_done(struct fs *fs);
+/* The result `r` is this error, and may come of the same request having been carried out before. */
+bool was_done(const struct fs *fs, int r, int error);
+/* The open file, NULL where there is none; or answers and returns false. */
+bool handle_of(fuse_req_t req, const struct fuse_file_info *fi, struct handle **out);
+int file_begin(struct fs *fs, struct handle *h, int flags); /* -ENFILE */
+void file_note(struct fs *fs, struct handle *h);            /* before its user hears of a change */
+void file_end(struct fs *fs, struct kept_file *f);
+/* One of these has been lost with the daemon before: answers and returns true. */
+bool is_lost(fuse_req_t req, const struct handle *h, unsigned what);
+/* It is closed, and was not used since the takeover: once more, to end the line that was begun; or NULL. */
+struct handle *file_released(fuse_req_t req, struct kept_file *f);
 
 void hold(struct held **list, fuse_req_t req, struct handle *handle, size_t size, bool flush,
 	uint64_t token);

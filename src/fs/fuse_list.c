@@ -38,7 +38,7 @@ static struct fuse_entry_param entry_listed(
 	const struct fs *fs, const struct page *p, const struct node *n)
 {
 	struct fuse_entry_param e = { 0 };
-	if (p->plus && kept_of(fs, n).attr > 0)
+	if (p->plus && cache_of(fs, n).attr > 0)
 		return entry_of(fs, n);
 	e.attr.st_ino = n->ino;
 	e.attr.st_mode = tree_is_dir(n) ? S_IFDIR : S_IFREG;

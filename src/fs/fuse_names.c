@@ -86,15 +86,16 @@ void op_setattr(
 	struct fs *fs = fs_of(req);
 	struct node n;
 	struct err err = { 0 };
+	struct handle *h;
 	int r = 0;
-	if (!node_of(req, ino, &n))
+	if (!handle_of(req, fi, &h) || !node_of(req, ino, &n))
 		return;
 	/* Without an open file a truncation has nothing to act on: values are not cut. */
 	if (to_set & FUSE_SET_ATTR_SIZE && n.scratch)
 		r = scratch_truncate(
 			fs->tree->scratches, n.scratch, (uint64_t)st->st_size, now_of(fs), &err);
-	else if (to_set & FUSE_SET_ATTR_SIZE && fi)
-		r = handle_truncate(handle_of(fi), fs->tree, (uint64_t)st->st_size, &err);
+	else if (to_set & FUSE_SET_ATTR_SIZE && h)
+		r = handle_truncate(h, fs->tree, (uint64_t)st->st_size, &err);
 	if (!r && to_set & (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		r = set_attributes(req, &n, st, to_set, &err);
 	/* A change of the hook has put another in its place. */
@@ -145,7 +146,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	if (st.st_mode & S_ISGID)
 		who.gid = st.st_gid;
 	int r = make_dir(fs, &dir, name, mode & 0777, who, &err);
-	if (!r)
+	if (!r || was_done(fs, r, -EEXIST))
 		r = tree_lookup(fs->tree, &dir, name, &n);
 	if (r)
 		refuse(req, parent, name, r, &err);
@@ -177,11 +178,23 @@ static int remove_dir(struct fs *fs, const struct node *n, struct err *err)
 		err, EPERM, ERR_NO_COLUMN, "%s belongs to the mount and stays", tree_name(n));
 }
 
+/* By the daemon before, which did not come to say so: answers then. */
+static bool is_removed(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fs *fs = fs_of(req);
+	struct node dir, n;
+	if (!fs->resent || tree_node(fs->tree, parent, &dir) ||
+		!was_done(fs, tree_lookup(fs->tree, &dir, name, &n), -ENOENT))
+		return false;
+	fuse_reply_err(req, 0);
+	return true;
+}
+
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct node dir, n;
 	struct err err = { 0 };
-	if (!entry_find(req, parent, name, &dir, &n))
+	if (is_removed(req, parent, name) || !entry_find(req, parent, name, &dir, &n))
 		return;
 	int r = remove_dir(fs_of(req), &n, &err);
 	if (r)
@@ -218,7 +231,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct node dir, n;
 	struct err err = { 0 };
 	int r = 0;
-	if (!entry_find(req, parent, name, &dir, &n))
+	if (is_removed(req, parent, name) || !entry_find(req, parent, name, &dir, &n))
 		return;
 	const struct backend *b = &fs->tree->backend;
 	if (n.kind == NODE_DELIVERY)
@@ -318,7 +331,7 @@ static int create_again(struct fs *fs, const char *name, mode_t mode, int flags,
 	struct err *err)
 {
 	int32_t pid = who.pid;
-	bool exclusive = flags & O_EXCL;
+	bool exclusive = (flags & O_EXCL) && !fs->resent;
 	/* Who fills a hook may have been told that it has none; the kernel would take it for damage. */
 	if (tree_is_dir(n))
 		return exclusive ? -EEXIST : -EISDIR;

@@ -19,8 +19,13 @@ static void destroy(struct fuse_pollhandle *ph)
 void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
 {
 	struct fs *fs = fs_of(req);
-	struct handle *h = handle_of(fi);
+	struct handle *h;
 	(void)ino;
+	if (!handle_of(req, fi, &h)) {
+		destroy(ph);
+		return;
+	}
+	h->kept->poll = ph ? fs->poll : 0;
 	unsigned ready = handle_poll(h, fs->tree);
 	if (ph && h->topic)
 		destroy(watch_wait(&fs->watch, &h->waiter, h->topic, h->topic_id, ph));

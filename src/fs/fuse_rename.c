@@ -166,6 +166,21 @@ static void made(struct fs *fs, uint64_t dir, const char *name, int32_t pid, uin
 	before_release(&before);
 }
 
+/* By the daemon before, which did not come to say so: answers then. */
+static bool is_renamed(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	const char *newname)
+{
+	struct fs *fs = fs_of(req);
+	struct node dir, to, n;
+	if (!fs->resent || tree_node(fs->tree, parent, &dir) ||
+		tree_node(fs->tree, newparent, &to) ||
+		!was_done(fs, tree_lookup(fs->tree, &dir, name, &n), -ENOENT) ||
+		tree_lookup(fs->tree, &to, newname, &n))
+		return false;
+	fuse_reply_err(req, 0);
+	return true;
+}
+
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
 	const char *newname, unsigned flags)
 {
@@ -173,6 +188,8 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	struct node dir;
 	struct renaming r = { .req = req, .name = newname, .same_dir = parent == newparent };
 	struct err err = { 0 };
+	if (is_renamed(req, parent, name, newparent, newname))
+		return;
 	if (!entry_find(req, parent, name, &dir, &r.node) || !node_of(req, newparent, &r.to))
 		return;
 	r.taken = tree_lookup(fs->tree, &r.to, newname, &r.there) == 0;

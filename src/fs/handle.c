@@ -183,7 +183,23 @@ static void read_from_start(struct handle *h, const struct tree *t)
 {
 	if (h->polled)
 		(void)show(h, t, &h->shown, &h->edition);
+	h->lost_at = 0;
 	h->seen = true;
+}
+
+unsigned handle_lost(const struct handle *h)
+{
+	bool pending = h->edit.pending || h->text_lost || (h->scratch && h->writer);
+	bool started = h->edit.started || framing_skipping(&h->framing);
+	return h->lost | (pending ? KEPT_BEGUN : 0) | (started ? KEPT_STARTED : 0) |
+		(h->edit.has_generated ? KEPT_SHOWN : 0) | (h->discards ? KEPT_DISCARDS : 0);
+}
+
+/* A snapshot of another daemon's is gone. What follows its end is the end; its rest may be read only of what
+ * does not change by itself, or two states would be mixed. */
+static bool is_cut(const struct handle *h, uint64_t offset)
+{
+	return h->lost_at && offset && offset < h->lost_at && h->topic;
 }
 
 size_t handle_size(const struct handle *h)
@@ -201,6 +217,10 @@ ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t o
 	}
 	if (h->scratch)
 		return (ssize_t)scratch_read(h->scratch, size, (uint64_t)offset, data);
+	if (h->lost & KEPT_SHOWN || is_cut(h, (uint64_t)offset))
+		return -EIO;
+	if (h->lost_at && (uint64_t)offset >= h->lost_at)
+		return 0;
 	if (h->topic && offset == 0)
 		read_from_start(h, t);
 	/* A secret that was generated stands behind what was written for it, or at the start. */

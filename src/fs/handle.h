@@ -9,6 +9,7 @@
  * says when.
  */
 #include "fs/edit.h"
+#include "fs/kept.h"
 #include "fs/tree.h"
 #include "fs/watch.h"
 #include "intake/framing.h"
@@ -48,7 +49,12 @@ struct handle {
 	bool polled, seen;          /* somebody waits for news; somebody has read */
 	struct waiter waiter;
 	int log_fd;
-	uint64_t log_end; /* where the last read of the log ended */
+	uint64_t log_end;       /* where the last read of the log ended */
+	struct kept_file *kept; /* what the next daemon is to know of it */
+	uint64_t text;          /* the begun line, put down for the commit that answers it; */
+	bool text_lost;         /* there was no room */
+	unsigned lost;          /* with the daemon that had it open: KEPT_… */
+	uint64_t lost_at;       /* where what that daemon showed ended */
 	struct edit edit;
 	struct framing framing;
 };
@@ -58,6 +64,8 @@ int handle_open(const struct tree *t, const struct node *n, int flags, bool made
 	struct err *err, struct handle **out);
 /* Takes a begun last line whose writer never flushed; then frees. */
 void handle_close(struct handle *h, const struct tree *t);
+/* What would be lost with this daemon: KEPT_… */
+unsigned handle_lost(const struct handle *h);
 /* Bytes of memory that it takes. */
 size_t handle_size(const struct handle *h);
 
@@ -66,7 +74,8 @@ size_t handle_size(const struct handle *h);
  * POLLHUP at the end of one that has been rotated away. What never changes by itself is always
  * ready; what is gone has POLLHUP. */
 unsigned handle_poll(struct handle *h, const struct tree *t);
-/* Bytes for `offset`; *data is valid until the next call. For the log, read into `scratch`. */
+/* Bytes for `offset`; *data is valid until the next call. For the log, read into `scratch`. -EIO: the rest
+ * of what another daemon began to show is not to be had. */
 ssize_t handle_read(struct handle *h, const struct tree *t, size_t size, off_t offset,
 	char *scratch, const char **data);
 ssize_t handle_write(struct handle *h, const struct tree *t, const struct node *n, const char *data,

@@ -94,6 +94,16 @@ size_t scratches_count(const struct scratches *s)
 	return s->count;
 }
 
+int64_t scratches_last_id(const struct scratches *s)
+{
+	return s->last_id;
+}
+
+void scratches_continue(struct scratches *s, int64_t last_id)
+{
+	s->last_id = last_id;
+}
+
 struct scratch *scratch_by_id(const struct scratches *s, int64_t id)
 {
 	struct scratch *f = s->first;

@@ -50,6 +50,8 @@ struct scratches;
 struct scratches *scratches_new(void); /* never NULL (aborts) */
 void scratches_free(struct scratches *s);
 size_t scratches_count(const struct scratches *s); /* unlinked ones as well */
+int64_t scratches_last_id(const struct scratches *s);
+void scratches_continue(struct scratches *s, int64_t last_id); /* ids that others have given */
 
 /* Names that tools give to files of their own: .NAME, NAME~, #NAME#, 4913, NAME.bak, NAME.swp, … Where
  * every token is a legal name, as among headers, only these are scratch files by name. */

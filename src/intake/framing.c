@@ -90,6 +90,13 @@ int framing_next(struct framing *f, const char *data, size_t len, size_t *pos, c
 	return 1;
 }
 
+int framing_resume(struct framing *f, const char *begun, size_t len)
+{
+	framing_drop(f);
+	buf_add(&f->partial, begun, len);
+	return buf_error(&f->partial) ? fail(f, buf_error(&f->partial)) : 0;
+}
+
 const char *framing_rest(const struct framing *f, size_t *len)
 {
 	*len = f->given ? 0 : f->partial.len;

@@ -34,6 +34,8 @@ int framing_next(struct framing *f, const char *data, size_t len, size_t *pos, c
 	size_t *line_len);
 /* The begun line, for the last line that has no newline; len 0: nothing was begun. */
 const char *framing_rest(const struct framing *f, size_t *len);
+/* Goes on with a line that was begun elsewhere. -E2BIG, -ENOMEM. */
+int framing_resume(struct framing *f, const char *begun, size_t len);
 void framing_drop(struct framing *f); /* forgets the begun line */
 /* After -E2BIG, for a writer that cannot be told (a pipe): coming calls pass over what is left of
  * the line. */

@@ -17,7 +17,7 @@ struct loop;
 typedef void loop_ready_fn(void *ctx, uint32_t events);
 typedef void loop_signal_fn(void *ctx, int signo);
 
-/* Blocks SIGTERM, SIGINT and SIGHUP and reads them from a signalfd; ignores SIGPIPE. */
+/* Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR2 and reads them from a signalfd; ignores SIGPIPE. */
 int loop_new(loop_signal_fn *on_signal, void *ctx, struct loop **out);
 void loop_free(struct loop *l);
 

@@ -102,6 +102,19 @@ int mountwatch_new(const char *table, const char *mountpoint, struct mountwatch 
 	return 0;
 }
 
+int mountwatch_device(const char *table, const char *mountpoint, unsigned *major, unsigned *minor)
+{
+	struct mountwatch *w;
+	int error = mountwatch_new(table, mountpoint, &w);
+
+	if (error)
+		return error;
+	*major = w->major;
+	*minor = w->minor;
+	mountwatch_free(w);
+	return 0;
+}
+
 void mountwatch_free(struct mountwatch *w)
 {
 	if (!w)

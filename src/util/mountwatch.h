@@ -20,6 +20,8 @@ struct mountwatch;
 /* `mountpoint` as the table shows it: absolute and without links, found out before mounting. Call
  * it when it has been mounted. -ENOENT: nothing is mounted there. */
 int mountwatch_new(const char *table, const char *mountpoint, struct mountwatch **out);
+/* The device of what is mounted there, without a watch. */
+int mountwatch_device(const char *table, const char *mountpoint, unsigned *major, unsigned *minor);
 void mountwatch_free(struct mountwatch *w);
 
 /* Watch it for EPOLLPRI | EPOLLERR, which come once for every change of the table since it was

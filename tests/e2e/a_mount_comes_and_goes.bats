@@ -31,7 +31,7 @@ s.bind(sys.argv[1].replace("@", "\0", 1) if sys.argv[1][0] == "@" else sys.argv[
 with open(sys.argv[2], "w", buffering=1) as out:
     out.write("listening\n")
     line = ""
-    while "STOPPING=1" not in line:
+    while "FDNAME=webhookfs-memory" not in line or "FDSTOREREMOVE=1" not in line:
         line = s.recv(4096).decode()
         out.write(line + "\n")
 PY
@@ -193,8 +193,7 @@ heard() {
     ! heard STOPPING=1 || fail 'too early'
     terminate
     eventually 10 heard STOPPING=1
-    heard FDSTOREREMOVE=1 # of a mount that was handed over, nobody is to keep anything
-    wait "$EAR"
+    wait "$EAR" # until nobody is to keep anything of the mount
     rm -f "$HERE/notify" "$HERE/heard"
   done
 }

@@ -410,6 +410,8 @@ static void start(void)
 	fs->tree = &tree;
 	fs->log_page_size = 4096;
 	fs->log_page = malloc(fs->log_page_size);
+	fs->open = calloc(KEPT_FILES_MAX, sizeof(struct handle *));
+	CHECK(fs->open && kept_new(&fs->kept) == 0);
 	CHECK(hook_make(NULL, "a", 0755, (struct who){ 0 }, &err) == 0);
 	CHECK(hook_make(NULL, "b", 0755, (struct who){ 0 }, &err) == 0);
 }
@@ -428,7 +430,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		do_close(i);
 	engine.full = false;
 	check_saved();
+	struct kept *kept = fs->kept;
 	fs_unmount(fs);
+	kept_free(kept);
 	scratches_free(tree.scratches);
 	registry_free(registry);
 	return 0;

@@ -13,6 +13,7 @@ its own, which goes with the rig, as do the daemon and the receivers.
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -121,6 +122,21 @@ class Rig:
             with open(f"{self.top}/stderr", encoding="utf8") as f:
                 raise SystemExit("not ok - the daemon ended: " + f.read())
         return True
+
+    def served_by(self):
+        """Of a daemon with a keeper: the keeper's child, 0 while there is none."""
+        keeper = self.process.pid
+        with open(f"/proc/{keeper}/task/{keeper}/children", encoding="utf8") as f:
+            return int((f.read().split() or [0])[0])
+
+    def kill_kept(self):
+        """There is another when it returns."""
+        before = self.served_by()
+        os.kill(before, signal.SIGKILL)
+        self.wait_for_another(before)
+
+    def wait_for_another(self, before):
+        wait_for("another daemon", 20, lambda: self.alive() and self.served_by() not in (0, before))
 
     def kill(self):
         self.process.kill()

@@ -4,7 +4,7 @@
 UNTIL is what it waits for, time after time: a line that begins so; "" is any news. HOW is poll, select, epoll or edge (epoll, edge-triggered). Prints "waits" when it has read all of
 the COPIES open files (1) and is going to wait, then, for each time, what woke it ("IN PRI", "IN",
 "HUP", ...), once a copy, and at the end the last line of what it read then. Ends with 1, and
-"nothing", where no news come within 30 seconds.
+"nothing", where no news come within two minutes.
 """
 
 import os
@@ -12,7 +12,7 @@ import resource
 import select
 import sys
 
-LIMIT_S = 30
+LIMIT_S = 120
 NAMES = [("IN", select.POLLIN), ("PRI", select.POLLPRI), ("OUT", select.POLLOUT),
          ("ERR", select.POLLERR), ("HUP", select.POLLHUP)]
 
