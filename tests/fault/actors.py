@@ -4,6 +4,7 @@ An actor does one small thing after another (step); a system call that fails is 
 remembers what it was told: a writer which events were acknowledged, an operator which change took
 effect, and which may have, because it was cut off.
 """
+import collections
 import json
 import os
 import random
@@ -18,6 +19,7 @@ class Actor:
         self.torture, self.rig, self.name, self.pause_s = torture, torture.rig, name, pause_s
         self.rng = random.Random(f"{name} {torture.rng.random()}")
         self.done, self.undone, self.problems = 0, 0, []
+        self.errors = collections.Counter()
 
     def run(self, stop):
         self.begin()
@@ -25,8 +27,9 @@ class Actor:
             try:
                 self.step()
                 self.done += 1
-            except OSError:
+            except OSError as error:
                 self.undone += 1
+                self.errors[error.strerror] += 1
                 time.sleep(0.02)
             time.sleep(self.rng.uniform(0, 2 * self.pause_s))
         self.end()

@@ -16,6 +16,9 @@ daemon's log and what each actor was told:
 - no retry comes before its time, and none is held back;
 - each configuration is the old or the new one, never half of each; an ordered hook keeps its order.
 
+With -o keep it is the keeper that starts the daemon anew, on the same mount, and no writer of events may see
+an error.
+
 Prints the seed, figures and TAP. $BUILD, $WEBHOOKFS and $SINK say what is tested.
 """
 import array
@@ -41,6 +44,7 @@ INFLIGHT = 128  # the default of max_inflight
 LATE_MS = 1000
 DAY = 86400
 RETRY_S = 2
+LIFE_S = 0.6
 OPTIONS = "grace=20,log_size=0,retention=10d"
 
 GOOD = "/ordered chance 20 status 500\n/ chance 10 delay 30 status 200\n/ status 200\n"
@@ -66,6 +70,7 @@ class Torture:
         self.closed = subprocess.run(["chattr", "+i", rig.mnt], stderr=subprocess.DEVNULL,
                                      check=False).returncode == 0
         self.set_clock(0)
+        self.keeps = "keep" in ",".join(options).split(",")
         self.options = ["-o", f"{OPTIONS},fifo={self.fifo},spool={self.spool}", *options]
         preload = f"{BUILD}/clockstep.so"
         self.environment = {**os.environ, "CLOCKSTEP": self.clock, "LD_PRELOAD": preload,
@@ -86,16 +91,20 @@ class Torture:
         self.rig.start(*self.options, env=self.environment)
 
     def kill(self):
-        self.rig.kill()
+        if self.keeps:
+            self.rig.kill_kept()
+        else:
+            self.rig.kill()
         self.kills.append(time.time() * 1000)
 
     def disturb(self):
         """What is no kill."""
         rng = self.rng
         if rng.random() < 0.3:
-            self.rig.process.send_signal(signal.SIGSTOP)
+            pid = self.rig.served_by() if self.keeps else self.rig.process.pid
+            os.kill(pid, signal.SIGSTOP)
             time.sleep(rng.uniform(0, 0.2))
-            self.rig.process.send_signal(signal.SIGCONT)
+            os.kill(pid, signal.SIGCONT)
             self.stops += 1
         if rng.random() < 0.2:
             self.set_clock(rng.choice([-DAY, 0, DAY]))
@@ -106,8 +115,12 @@ class Torture:
     def run(self, kills):
         while len(self.kills) < kills:
             self.disturb()
-            time.sleep(self.rng.uniform(0.02, 0.3))
+            # A keeper gives up daemons that live shorter than half a second, nine times in a row.
+            rest = LIFE_S if self.keeps and len(self.kills) % 4 == 0 else 0
+            time.sleep(rest + self.rng.uniform(0.02, 0.3))
             self.kill()
+            if self.keeps:
+                continue
             if self.rng.random() < 0.1 and len(self.kills) < kills:
                 self.rig.launch(*self.options, env=self.environment)
                 time.sleep(self.rng.uniform(0, 0.1))
@@ -255,6 +268,9 @@ def judge(torture, writers, operators):
             sorted(operators["cancel"].cancelled & records.arrived("cancelled")))
     verdict("each configuration is the old or the new one",
             (p for operator in operators.values() for p in operator.problems))
+    if torture.keeps:
+        verdict("no writer saw an error",
+                (f"{writer.name}: {dict(writer.errors)}" for writer in writers if writer.undone))
     print(f"1..{verdict.count}")
     return 1 if verdict.bad else 0
 
