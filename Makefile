@@ -146,8 +146,10 @@ ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 LIBEXECDIR ?= $(PREFIX)/libexec
 DATADIR ?= $(PREFIX)/share
+DOCDIR ?= $(DATADIR)/doc/webhookfs
 
-# FILE:DIRECTORY:MODE. One row installs a file, and removes it.
+# FILE:DIRECTORY:MODE. One row installs a file, and removes it. Documentation lies in DOCDIR as it does here, so
+# that its pages find each other.
 INSTALLED := \
 	$B/webhookfs:$(BINDIR):755 \
 	$B/webhookfs-top:$(dir $(BINDIR))libexec/webhookfs:755 \
@@ -166,7 +168,12 @@ INSTALLED := \
 	contrib/systemd/tmpfiles.d/webhookfs.conf:$(TMPFILESDIR):644 \
 	contrib/prometheus/webhookfs-metrics:$(LIBEXECDIR)/webhookfs:755 \
 	$(patsubst %,%:$(DATADIR)/webhookfs/prometheus:644,$(wildcard contrib/prometheus/*.yml)) \
-	contrib/grafana/webhookfs.json:$(DATADIR)/webhookfs/grafana:644
+	contrib/grafana/webhookfs.json:$(DATADIR)/webhookfs/grafana:644 \
+	README.md:$(DOCDIR):644 \
+	$(patsubst %,%:$(DOCDIR)/docs:644,$(wildcard docs/*.md docs/*.svg)) \
+	contrib/demo/train.sh:$(DOCDIR)/contrib/demo:644 \
+	contrib/webhookfs-run/README.md:$(DOCDIR)/contrib/webhookfs-run:644 \
+	$(patsubst %,%:$(DOCDIR)/contrib/verify:644,$(wildcard contrib/verify/*))
 
 # bash looks for a completion under the command's name.
 $B/completion/%: contrib/completion/webhookfs.bash

@@ -25,7 +25,7 @@ unit() {
 }
 
 @test 'make install puts everything under DESTDIR and PREFIX, and make uninstall takes just that away' {
-  local file
+  local file said
   install_tree install PREFIX=/opt/w
   for file in bin/webhookfs bin/webhookfs-inotify share/man/man8/webhookfs.8 share/man/man5/webhookfs.5 \
     share/man/man1/webhookfs-inotify.1 share/bash-completion/completions/webhookfs \
@@ -40,11 +40,53 @@ unit() {
   [ -z "$(find "$HERE/dest" -type f -perm /022)" ]
   # Nothing lies outside of PREFIX, and no unit names a program elsewhere.
   [ -z "$(files | grep -v '^\./opt/w/')" ]
-  ! grep -rq '/usr/[a-z]*/webhookfs' "$HERE/dest" || fail "$(grep -r '/usr/[a-z]*/webhookfs' "$HERE/dest")"
+  said=$(grep -r --exclude-dir=doc '/usr/[a-z]*/webhookfs' "$HERE/dest") && fail "$said"
   grep -rq 'ExecStart=/opt/w/bin/webhookfs ' "$HERE/dest"
   echo mine >"$HERE/dest/opt/w/bin/another"
   install_tree uninstall PREFIX=/opt/w
   [ "$(files)" = ./opt/w/bin/another ] || fail "left: $(files)"
+}
+
+# lands TARGET: links from installed pages may only lead to where no user looks: source, tests, the licence.
+lands() {
+  case $1 in
+    */src/* | */tests/* | */LICENSE | */docs/webhookfs.[58]) return 0 ;;
+    */contrib/grafana/* | */contrib/prometheus/*) set -- "$HERE/dest/usr/share/webhookfs/${1#*/contrib/}" ;;
+  esac
+  [ -s "$1" ]
+}
+
+@test 'the pages are installed, and find each other where they are then' {
+  local doc page link links=0
+  install_tree install PREFIX=/usr
+  doc=$HERE/dest/usr/share/doc/webhookfs
+  [ -s "$doc/README.md" ] && [ -s "$doc/docs/errors.md" ] && [ -s "$doc/contrib/verify/verify.py" ]
+  while IFS=: read -r page link; do
+    links=$((links + 1))
+    lands "$(realpath -m "$(dirname "$page")/$link")" || fail "$page: $link" || return
+  done < <(grep -rHoE '\]\([a-zA-Z./][a-zA-Z0-9_./-]+[)#]' --include='*.md' "$doc" | sed 's/:\](/:/; s/.$//')
+  [ "$links" -gt 20 ]
+}
+
+@test 'the rpm package has all that is installed, and asks for nothing else' {
+  local spec=$TREE/contrib/rpm/webhookfs.spec file pattern has=0 patterns=()
+  install_tree install PREFIX=/usr
+  while read -r pattern; do
+    patterns+=("$pattern")
+    # shellcheck disable=SC2086 # a pattern, and rpm's are those of a shell
+    ls -d "$HERE/dest"$pattern >/dev/null || return
+  done < <(rpmspec -P --define '_unitdir /usr/lib/systemd/system' --define '_userunitdir /usr/lib/systemd/user' \
+    --define '_sysusersdir /usr/lib/sysusers.d' --define '_tmpfilesdir /usr/lib/tmpfiles.d' \
+    --define '_docdir /usr/share/doc' "$spec" | sed -n '/^%files/,/^%changelog/s/^\(%doc \)\{0,1\}\(\/\)/\2/p')
+  [ "${#patterns[@]}" -gt 10 ]
+  while read -r file; do
+    has=0
+    for pattern in "${patterns[@]}"; do
+      # shellcheck disable=SC2053 # patterns
+      [[ /$file != $pattern && /$file != $pattern/* ]] || has=$((has + 1))
+    done
+    [ "$has" -eq 1 ] || fail "/$file: in $has of the spec's lines" || return
+  done < <(files | sed 's|^\./||')
 }
 
 @test 'what is installed runs' {
@@ -146,7 +188,7 @@ unit() {
   local library
   # What pkg-config calls it, and what Debian's and Alpine's packages do.
   while read -r library debian alpine; do
-    grep -q "^LIBS := .*\<$library\>" "$TREE/Makefile" || fail "$library" || return
+    grep -q "^[A-Z_]*LIBS := .*\<$library\>" "$TREE/Makefile" || fail "$library" || return
     grep -qx "BuildRequires: *pkgconfig($library)" "$TREE/contrib/rpm/webhookfs.spec" || fail "rpm: $library" || return
     grep -q "$debian" "$TREE/contrib/debian/control" || fail "deb: $library" || return
     grep -qx "	$alpine" "$TREE/contrib/alpine/APKBUILD" || fail "apk: $library" || return
@@ -157,6 +199,7 @@ jansson libjansson-dev jansson-dev
 sqlite3 libsqlite3-dev sqlite-dev
 libcrypto libssl-dev openssl-dev
 uuid uuid-dev util-linux-dev
+ncursesw libncurses-dev ncurses-dev
 END
-  [ "$(sed -n 's/^LIBS := //p' "$TREE/Makefile" | wc -w)" -eq 6 ]
+  [ "$(sed -n 's/^\(TOP_\)\{0,1\}LIBS := //p' "$TREE/Makefile" | tr ' ' '\n' | sort -u | wc -l)" -eq 7 ]
 }
