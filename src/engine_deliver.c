@@ -30,6 +30,7 @@
 #define REFILLS_A_TURN 8     /* so that files stay quick while a long queue is loaded */
 #define AGAIN_MS       1000  /* after the store failed */
 #define GONE_AGAIN_MS  60000 /* after a hook that is gone could not be saved as such */
+#define ASIDE_MAX      1000  /* with more, the database is lost, and is asked again and again */
 
 /* ---- requests */
 
@@ -170,13 +171,79 @@ static void look_again(struct engine *e, int64_t hook_id)
 	queue_look_again(e->queue, hook_id, e->now.due_ms + AGAIN_MS);
 }
 
+/* ---- what the database has lost */
+
+/* What cannot be read waits for the next start, out of the way of what can. */
+struct aside {
+	int64_t id;
+	UT_hash_handle hh;
+};
+
+static bool is_aside(const struct engine *e, int64_t id)
+{
+	struct aside *a;
+	HASH_FIND(hh, e->aside, &id, sizeof(id), a);
+	return a;
+}
+
+static bool set_aside(struct engine *e, int64_t id)
+{
+	if (HASH_COUNT(e->aside) >= ASIDE_MAX)
+		return false;
+	struct aside *a = calloc(1, sizeof(*a));
+	if (!a)
+		abort();
+	a->id = id;
+	HASH_ADD(hh, e->aside, id, sizeof(a->id), a);
+	log_error("delivery %lld cannot be read from queue.db, and is left until the next start",
+		(long long)id);
+	return true;
+}
+
+/* One that ends without an attempt; its error is still to be said. It takes texts of d. */
+static struct result *result_unsent(struct engine *e, struct store_delivery *d)
+{
+	struct result *r = calloc(1, sizeof(*r));
+	struct flight *f = calloc(1, sizeof(*f));
+	if (!r || !f)
+		abort();
+	*f = (struct flight){ .id = d->id,
+		.origin = d->origin,
+		.hook_id = d->hook_id,
+		.created_ms = d->created_ms,
+		.attempts = d->attempts,
+		.event_name = d->event_name,
+		.request_id = d->request_id };
+	d->event_name = d->request_id = NULL;
+	*r = (struct result){ .flight = f,
+		.verdict = { .action = VERDICT_RETRY, .feedback = FEEDBACK_NONE },
+		.next_due_ms = -1,
+		.next = e->results };
+	e->results = r;
+	return r;
+}
+
+/* The next turn records that it has failed. */
+static void start_damaged(struct engine *e, struct store_delivery *d)
+{
+	struct result *r = result_unsent(e, d);
+	r->damaged = true;
+	snprintf(r->outcome.error, sizeof(r->outcome.error), "damaged in the database");
+	log_error("delivery %lld is damaged in queue.db, and has failed", (long long)d->id);
+}
+
+/* ---- requests start */
+
 static void start_one(struct engine *e, const struct queue_work *w)
 {
 	const struct hook *h = registry_by_id(e->registry, w->hook_id);
 	struct store_delivery d;
-	int r = h ? store_delivery_get(e->store, w->id, &d) : -ENOENT;
+	int r = h && !is_aside(e, w->id) ? store_delivery_get(e->store, w->id, &d) : -ENOENT;
 	if (!r) {
-		r = flight_start(e, h, &d);
+		if (d.damaged)
+			start_damaged(e, &d);
+		else
+			r = flight_start(e, h, &d);
 		store_delivery_release(&d);
 	}
 	if (!r) {
@@ -184,7 +251,7 @@ static void start_one(struct engine *e, const struct queue_work *w)
 		return;
 	}
 	queue_done(e->queue, w->id, QUEUE_NEUTRAL, e->now.due_ms);
-	if (r == -ENOENT)
+	if (r == -ENOENT || (r == -EIO && set_aside(e, w->id)))
 		return;
 	log_error("cannot send delivery %lld: %s", (long long)w->id, strerror(-r));
 	look_again(e, w->hook_id);
@@ -278,7 +345,7 @@ static const char *error_text(const struct result *r, char status[32])
 	return status;
 }
 
-/* One that has expired was not attempted now; its earlier attempts are there. */
+/* One without an attempt now has its earlier ones. */
 static int record_one(struct engine *e, const struct result *r)
 {
 	const struct flight *f = r->flight;
@@ -287,7 +354,7 @@ static int record_one(struct engine *e, const struct result *r)
 	if (r->verdict.action == VERDICT_AGAIN)
 		return 0;
 	int n = 0;
-	if (!r->expired) {
+	if (!r->expired && !r->damaged) {
 		outcome_json(&r->outcome, f->attempts, e->now.real_ms, &attempt);
 		n = store_attempt_add(e->store, f->id, buf_str(&attempt), attempt.len);
 		buf_release(&attempt);
@@ -397,30 +464,16 @@ bool deliver_is_under_way(const struct engine *e, int64_t id)
 int deliver_expire(struct engine *e, int64_t id)
 {
 	struct store_delivery d;
-	int n = store_delivery_get(e->store, id, &d);
+	int n = is_aside(e, id) ? -ENOENT : store_delivery_get(e->store, id, &d);
+	if (n == -EIO)
+		(void)set_aside(e, id); /* the turn is undone, and the next look passes it over */
 	if (n)
 		return n == -ENOENT ? 0 : n;
-	struct result *r = calloc(1, sizeof(*r));
-	struct flight *f = calloc(1, sizeof(*f));
-	if (!r || !f)
-		abort();
-	*f = (struct flight){ .id = id,
-		.origin = d.origin,
-		.hook_id = d.hook_id,
-		.created_ms = d.created_ms,
-		.attempts = d.attempts,
-		.event_name = d.event_name,
-		.request_id = d.request_id };
-	d.event_name = d.request_id = NULL;
+	struct result *r = result_unsent(e, &d);
 	store_delivery_release(&d);
-	*r = (struct result){ .flight = f,
-		.verdict = { .action = VERDICT_RETRY, .feedback = FEEDBACK_NONE },
-		.next_due_ms = -1,
-		.expired = true,
-		.next = e->results };
+	r->expired = true;
 	snprintf(r->outcome.error, sizeof(r->outcome.error), "not %s within max_age",
-		f->attempts ? "delivered" : "tried");
-	e->results = r;
+		r->flight->attempts ? "delivered" : "tried");
 	n = record_one(e, r);
 	if (!n) {
 		r->recorded = true;
@@ -566,7 +619,7 @@ static void conclude_one(struct engine *e, struct result *r)
 	int64_t asked = verdict_retry_after(&r->outcome, e->now.real_ms);
 	if (asked && r->verdict.feedback == FEEDBACK_BAD)
 		queue_pause(e->queue, f->hook_id, e->now.due_ms + asked);
-	if (r->verdict.action != VERDICT_AGAIN)
+	if (r->verdict.action != VERDICT_AGAIN && !r->damaged)
 		meter_attempt(s, &r->outcome,
 			r->next_due_ms >= 0 && r->verdict.action != VERDICT_GONE && !r->dropped);
 	if (r->verdict.action == VERDICT_AGAIN) {
@@ -621,6 +674,12 @@ void deliver_forget(struct engine *e)
 	{
 		HASH_DEL(e->flights, f);
 		flight_free(f);
+	}
+	struct aside *a, *next;
+	HASH_ITER(hh, e->aside, a, next)
+	{
+		HASH_DEL(e->aside, a);
+		free(a);
 	}
 	while (e->results) {
 		struct result *r = e->results;

@@ -108,6 +108,7 @@ struct result {
 	struct verdict verdict;
 	int64_t next_due_ms; /* -1: no next attempt */
 	bool expired;        /* without an attempt: too old, and what it was is in `flight` */
+	bool damaged;        /* likewise: there is nothing to be sent any more */
 	bool recorded;       /* in the open transaction */
 	bool dropped;        /* a user removed the delivery while it was under way */
 	struct result *next;
@@ -203,6 +204,7 @@ struct engine {
 	size_t arrival_count, arrival_cap;
 	struct flight *flights; /* uthash by id */
 	struct result *results;
+	struct aside *aside;                 /* uthash by id: deliveries that cannot be read */
 	int64_t record_due_ms;               /* recording failed: not before */
 	int64_t refill_due_ms;               /* reading the queue failed: not before */
 	struct pipe_intake pipes[PIPES_MAX]; /* events.fifo first */

@@ -181,7 +181,7 @@ void file_show(void *ctx, int64_t id, struct buf *out)
 	buf_adds(out, ",\"attempts\":[");
 	(void)store_attempts(e->store, id, out); /* what cannot be read is not shown */
 	buf_addc(out, ']');
-	if (h)
+	if (h && !d.damaged)
 		add_request(e, h, &d, out);
 	buf_adds(out, "}\n");
 	store_delivery_release(&d);

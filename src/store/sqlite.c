@@ -84,7 +84,7 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 		" AND state NOT IN (2, 3) AND due_ms > ?3 ORDER BY due_ms, id LIMIT ?4",
 	[DELIVERY_GET] = "SELECT d.event_id, d.hook_id, e.accepted_ms, d.attempts, d.event_name,"
 			 " e.request_id, e.fields, e.result, e.rest, d.error, d.state, d.due_ms,"
-			 " d.finished_ms, ifnull(d.origin, d.id), e.uid"
+			 " d.finished_ms, ifnull(d.origin, d.id), e.uid, e.refs, e.pending, e.bytes"
 			 " FROM delivery d CROSS JOIN event e ON e.id = d.event_id WHERE d.id = ?1",
 	[DELIVERY_FIND] =
 		"SELECT d.event_id, d.hook_id, d.state, d.due_ms, d.finished_ms,"

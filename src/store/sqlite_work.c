@@ -150,9 +150,24 @@ static enum store_state state_seen(enum delivery_state state)
 	return state == DELIVERY_DELIVERED ? STORE_DELIVERED : STORE_FAILED;
 }
 
-/* A copy of a text of DELIVERY_GET; NULL for NULL, or with *error set: a text is UTF-8 without a NUL, and
- * what is no such text, or is missing where it was never NULL, is damage that goes to no receiver. */
-static char *delivery_text(struct store *s, int n, bool may_be_null, int *error)
+/* Else it is damage, which must not be counted with. */
+static bool is_sound(const struct place *p)
+{
+	return p->state < DELIVERY_GONE && store_number_good(p->refs) &&
+		store_number_good(p->pending) && store_number_good(p->bytes);
+}
+
+/* Of an event with one row, `pending` is what that row says. */
+static int place_judge(struct store *s, struct place *p)
+{
+	if (p->refs == 1)
+		p->pending = state_waits(p->state);
+	return is_sound(p) ? 0 : store_fail(s, -EIO);
+}
+
+/* A copy of a text of DELIVERY_GET; NULL for NULL, with *damaged set, or with *error: a text is UTF-8 without
+ * a NUL, and what is no such text, or is missing where it was never NULL, is damage that goes to no receiver. */
+static char *delivery_text(struct store *s, int n, bool may_be_null, bool *damaged, int *error)
 {
 	sqlite3_stmt *st = s->statements[DELIVERY_GET];
 	/* As a blob: the same bytes, without SQLite's copy of them to put a NUL behind. */
@@ -161,12 +176,11 @@ static char *delivery_text(struct store *s, int n, bool may_be_null, int *error)
 	char *copy;
 
 	if (sqlite3_column_type(st, n) == SQLITE_NULL) {
-		if (!may_be_null)
-			*error = -EIO;
+		*damaged |= !may_be_null;
 		return NULL;
 	}
 	if (text && (memchr(text, '\0', len) || text_utf8_check(text, len) != len)) {
-		*error = -EIO;
+		*damaged = true;
 		return NULL;
 	}
 	copy = text || len == 0 ? malloc(len + 1) : NULL;
@@ -183,6 +197,7 @@ static char *delivery_text(struct store *s, int n, bool may_be_null, int *error)
 int store_delivery_get(struct store *s, int64_t id, struct store_delivery *out)
 {
 	struct store_delivery d = { .id = id };
+	struct place p = { 0 };
 	int row, error = 0;
 
 	bind_int(s, DELIVERY_GET, 1, id);
@@ -193,21 +208,26 @@ int store_delivery_get(struct store *s, int64_t id, struct store_delivery *out)
 	d.hook_id = column_int(s, DELIVERY_GET, 1);
 	d.created_ms = column_int(s, DELIVERY_GET, 2);
 	d.attempts = (unsigned)column_int(s, DELIVERY_GET, 3);
-	d.event_name = delivery_text(s, 4, false, &error);
-	d.request_id = delivery_text(s, 5, false, &error);
-	d.fields = delivery_text(s, 6, false, &error);
-	d.result = delivery_text(s, 7, true, &error);
-	d.rest = delivery_text(s, 8, false, &error);
-	d.error = delivery_text(s, 9, true, &error);
-	d.state = state_seen((enum delivery_state)column_int(s, DELIVERY_GET, 10));
+	d.event_name = delivery_text(s, 4, false, &d.damaged, &error);
+	d.request_id = delivery_text(s, 5, false, &d.damaged, &error);
+	d.fields = delivery_text(s, 6, false, &d.damaged, &error);
+	d.result = delivery_text(s, 7, true, &d.damaged, &error);
+	d.rest = delivery_text(s, 8, false, &d.damaged, &error);
+	d.error = delivery_text(s, 9, true, &d.damaged, &error);
+	p.state = (enum delivery_state)column_int(s, DELIVERY_GET, 10);
+	d.state = state_seen(p.state);
 	d.due_ms = column_int(s, DELIVERY_GET, 11);
 	d.finished_ms = column_int(s, DELIVERY_GET, 12);
 	d.origin = column_int(s, DELIVERY_GET, 13);
 	d.uid = (uint32_t)column_int(s, DELIVERY_GET, 14);
+	p.refs = column_int(s, DELIVERY_GET, 15);
+	p.pending = column_int(s, DELIVERY_GET, 16);
+	p.bytes = column_int(s, DELIVERY_GET, 17);
 	statement_reset(s, DELIVERY_GET);
+	error = error ? store_fail(s, error) : place_judge(s, &p);
 	if (error) {
 		store_delivery_release(&d);
-		return store_fail(s, error);
+		return error;
 	}
 	*out = d;
 	return 0;
@@ -222,13 +242,6 @@ void store_delivery_release(struct store_delivery *d)
 	free(d->rest);
 	free(d->error);
 	*d = (struct store_delivery){ 0 };
-}
-
-/* Else it is damage, which must not be counted with. */
-static bool is_sound(const struct place *p)
-{
-	return p->state < DELIVERY_GONE && store_number_good(p->refs) &&
-		store_number_good(p->pending) && store_number_good(p->bytes);
 }
 
 int delivery_find(struct store *s, int64_t id, struct place *out)
@@ -251,9 +264,7 @@ int delivery_find(struct store *s, int64_t id, struct place *out)
 		.bytes = column_int(s, DELIVERY_FIND, 8),
 	};
 	statement_reset(s, DELIVERY_FIND);
-	if (out->refs == 1)
-		out->pending = state_waits(out->state);
-	return is_sound(out) ? 0 : store_fail(s, -EIO);
+	return place_judge(s, out);
 }
 
 /* Gives the event of `p` new counts, and takes them over into those of the hook and the totals. */

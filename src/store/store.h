@@ -132,8 +132,10 @@ struct store_delivery {
 	char *error;         /* of the last attempt; NULL: none, or delivered */
 	char *event_name;    /* these are owned, as error is: store_delivery_release */
 	char *request_id, *fields, *result, *rest;
+	bool damaged; /* texts are lost or are none any more, and NULL: nothing to be sent, but all can be told */
 };
-int store_delivery_get(struct store *s, int64_t id, struct store_delivery *out); /* -ENOENT */
+/* -ENOENT. -EIO too where what it counts with is damaged: nothing can become of it. */
+int store_delivery_get(struct store *s, int64_t id, struct store_delivery *out);
 void store_delivery_release(struct store_delivery *d);
 
 /* What became of a pending or a failed delivery; -ENOENT where it is no longer there, or delivered

@@ -190,3 +190,55 @@ refused() {
     fi
   done
 }
+
+# of_hook NAME: its deliveries in the database, as SQL.
+of_hook() {
+  echo "SELECT id FROM delivery WHERE hook_id = (SELECT id FROM hook WHERE name = '$1') ORDER BY id"
+}
+
+# said N WORDS: so many lines of the daemon have these words.
+said() {
+  [ "$(grep -c -- "$2" "$LOG")" -eq "$1" ] || fail "not $1 lines: $2" "$(cat "$LOG")"
+}
+
+all_but_one() {
+  [ "$(pending h)" -le 1 ]
+}
+
+@test 'a delivery whose texts are damaged has failed, once, and the others go on' {
+  local failed
+  start_sink
+  sqlite3 "$STATE/queue.db" "UPDATE delivery SET event_name = x'c3' WHERE id = ($(of_hook h) LIMIT 1)"
+  start
+  echo "$SINK_URL/" >"$MNT/hooks/h/url"
+  echo 1 >"$MNT/hooks/h/enabled"
+  settled_h() { [ "$(pending h)" -eq 0 ]; }
+  eventually 20 settled_h
+  said 1 'is damaged in queue.db, and has failed'
+  [ "$(request_count)" -eq 200 ]
+  [ "$(value "$MNT/hooks/h/status" failed)" -eq 1 ]
+  failed=$(echo "$MNT"/hooks/h/failed/*)
+  [ "$(jq -r '[.state, .error, .event, (.attempts | length), has("request")] | @tsv' "$failed")" = \
+    $'failed\tdamaged in the database\t\t0\tfalse' ]
+  jq -se 'map(select(.outcome == "failed" and .hook == "h")) | length == 1 and .[0].attempt == 0' "$STATE/log.jsonl"
+  # Sent again it fails again, and it can be removed.
+  mv "$failed" "$MNT/hooks/h/pending/"
+  eventually 20 test -e "$failed"
+  rm "$failed"
+  [ -z "$(ls "$MNT/hooks/h/failed")$(ls "$MNT/hooks/h/pending")" ]
+}
+
+@test 'a delivery that cannot be counted with is left until the next start, and the others go on' {
+  local id
+  start_sink
+  id=$(sqlite3 "$STATE/queue.db" "$(of_hook h) LIMIT 1")
+  sqlite3 "$STATE/queue.db" \
+    "UPDATE event SET refs = -3 WHERE id = (SELECT event_id FROM delivery WHERE id = $id)"
+  start
+  echo "$SINK_URL/" >"$MNT/hooks/h/url"
+  echo 1 >"$MNT/hooks/h/enabled"
+  eventually 20 all_but_one
+  [ "$(request_count)" -eq 200 ]
+  said 1 "delivery $id cannot be read from queue.db, and is left until the next start"
+  said 0 'cannot send'
+}

@@ -150,3 +150,16 @@ has_failed() {
   eventually 20 counts h 1 7
   [ -e "$MNT/hooks/h/failed/$name" ]
 }
+
+@test 'one that cannot be read is passed over, and the others fail in time' {
+  hook dead "$NOWHERE"
+  events 1 3
+  eventually 10 has_last_error dead
+  stop
+  sqlite3 "$STATE/queue.db" 'UPDATE event SET refs = -3 WHERE id = (SELECT min(id) FROM event)'
+  slept $((HOUR + 60))
+  start_with_clock
+  eventually 20 counts dead 1 2
+  [ "$(grep -c 'cannot be read from queue.db, and is left' "$LOG")" -eq 1 ]
+  echo 'deployment/m completed' >"$MNT/events"
+}

@@ -184,7 +184,8 @@ static void use_delivery(struct store *s, int64_t id, unsigned how)
 	int64_t other;
 
 	if (any(store_delivery_get(s, id, &d)) == 0) {
-		CHECK(d.event_name && d.fields && d.rest && d.state <= STORE_FAILED);
+		CHECK(d.damaged || (d.event_name && d.request_id && d.fields && d.rest));
+		CHECK(d.state <= STORE_FAILED);
 		store_delivery_release(&d);
 	}
 	(void)any(store_attempts(s, id, &list));
