@@ -1,8 +1,7 @@
 /*
- * doc-tables: prints a table of the documentation from the rows that the program itself works with.
+ * doc-tables: prints a table of the manual from the rows that the program itself works with.
  *
- *   doc-tables mdoc TABLE        for the manual
- *   doc-tables markdown TABLE    for README.md
+ *   doc-tables TABLE
  *
  * doc-tables.sh puts the tables into their files and checks that they are still what is printed here.
  */
@@ -51,15 +50,6 @@ static void mdoc_line(struct buf *out, const char *text)
 {
 	mdoc_add(out, text);
 	buf_addc(out, '\n');
-}
-
-static void markdown_add(struct buf *out, const char *text)
-{
-	for (; *text; text++) {
-		if (*text == '|')
-			buf_addc(out, '\\');
-		buf_addc(out, *text);
-	}
 }
 
 /* ---- settings and options: rows of one kind */
@@ -117,27 +107,6 @@ static void settings_mdoc(struct buf *out)
 		mdoc_macro(out, "No Example : Ql", s->command ? s->command : s->example, " .");
 	}
 	buf_adds(out, ".El\n");
-}
-
-static void settings_markdown(struct buf *out)
-{
-	buf_adds(out, "| file | takes | default | |\n| --- | --- | --- | --- |\n");
-	for (size_t i = 0; i < hook_settings_count; i++) {
-		const struct setting *s = &hook_settings[i];
-
-		buf_addf(out, "| `%s` | `", s->name);
-		markdown_add(out, s->grammar);
-		buf_adds(out, "` | ");
-		if (s->required)
-			buf_adds(out, "needed");
-		else if (*s->def)
-			buf_addf(out, "`%s`", s->def);
-		else
-			buf_adds(out, "empty");
-		buf_adds(out, " | ");
-		markdown_add(out, s->summary);
-		buf_adds(out, " |\n");
-	}
 }
 
 static void options_mdoc(struct buf *out)
@@ -326,25 +295,24 @@ static void schedule_mdoc(struct buf *out)
 typedef void print_fn(struct buf *out);
 
 static const struct table {
-	const char *format, *name;
+	const char *name;
 	print_fn *print;
 } tables[] = {
-	{ "mdoc", "options", options_mdoc },
-	{ "mdoc", "root", root_mdoc },
-	{ "mdoc", "hook", hook_mdoc },
-	{ "mdoc", "settings", settings_mdoc },
-	{ "mdoc", "formats", formats_mdoc },
-	{ "mdoc", "fields", fields_mdoc },
-	{ "mdoc", "statuses", statuses_mdoc },
-	{ "mdoc", "verdicts", verdicts_mdoc },
-	{ "mdoc", "schedule", schedule_mdoc },
-	{ "markdown", "settings", settings_markdown },
+	{ "options", options_mdoc },
+	{ "root", root_mdoc },
+	{ "hook", hook_mdoc },
+	{ "settings", settings_mdoc },
+	{ "formats", formats_mdoc },
+	{ "fields", fields_mdoc },
+	{ "statuses", statuses_mdoc },
+	{ "verdicts", verdicts_mdoc },
+	{ "schedule", schedule_mdoc },
 };
 
-static print_fn *find(const char *format, const char *name)
+static print_fn *find(const char *name)
 {
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-		if (!strcmp(tables[i].format, format) && !strcmp(tables[i].name, name))
+		if (!strcmp(tables[i].name, name))
 			return tables[i].print;
 	return NULL;
 }
@@ -352,10 +320,10 @@ static print_fn *find(const char *format, const char *name)
 int main(int argc, char **argv)
 {
 	struct buf out = BUF(TABLE_MAX);
-	print_fn *print = argc == 3 ? find(argv[1], argv[2]) : NULL;
+	print_fn *print = argc == 2 ? find(argv[1]) : NULL;
 
 	if (!print) {
-		fputs("usage: doc-tables mdoc|markdown TABLE\n", stderr);
+		fputs("usage: doc-tables TABLE\n", stderr);
 		return 2;
 	}
 	print(&out);

@@ -1,12 +1,12 @@
 #!/bin/sh
-# The tables in README.md and the manual are printed by the program itself (doc-tables.c), so they
-# say what the source says; and the week in docs/deliveries.md by tests/show/week.c.
+# The tables in the manual are printed by the program itself (doc-tables.c), so they say what the
+# source says; and the week in docs/deliveries.md by tests/show/week.c.
 #
 #   tests/lib/doc-tables.sh [--check]   TAP: each table is as it is printed, each page without warnings
 #   tests/lib/doc-tables.sh --write     puts the tables as printed into their places
 #
 # A table's place is marked by `begin NAME` and `end NAME` in comments: .\" in the manual, <!-- --> in
-# README.md. $BUILD is the directory of what was built.
+# docs/deliveries.md. $BUILD is the directory of what was built.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
@@ -25,25 +25,24 @@ docs/webhookfs.5 fields
 docs/webhookfs.5 statuses
 docs/webhookfs.5 verdicts
 docs/webhookfs.5 schedule
-README.md settings
 docs/deliveries.md week
 '
 
-# print FORMAT TABLE
+# print TABLE
 print() {
-  case $2 in
+  case $1 in
     week) echo '```' && "$build/week" && echo '```' ;;
-    *) "$build/doc-tables" "$1" "$2" ;;
+    *) "$build/doc-tables" "$1" ;;
   esac
 }
 
 # fill FILE TABLE: the file with the table as it is now printed. Fails where the marks are missing.
 fill() {
   case $1 in
-    *.md) format=markdown open='<!-- ' close=' -->' ;;
-    *) format=mdoc open='.\" ' close='' ;;
+    *.md) open='<!-- ' close=' -->' ;;
+    *) open='.\" ' close='' ;;
   esac
-  print "$format" "$2" >"$work/table" || return
+  print "$2" >"$work/table" || return
   begin="${open}begin $2$close" end="${open}end $2$close" table=$work/table awk '
     BEGIN { begin = ENVIRON["begin"]; end = ENVIRON["end"]; table = ENVIRON["table"] }
     $0 == end { inside = 0; ends++ }
