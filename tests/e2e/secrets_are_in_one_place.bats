@@ -164,6 +164,7 @@ refuse_all() {
 
 @test 'a hook that is removed leaves nothing of its secrets in memory' {
   local i
+  [[ $WEBHOOKFS != */san-* ]] || skip 'a sanitizer keeps what was freed, and what is not cleared with it'
   a_hook h 1
   for i in 1 2 3; do
     echo "Bearer $TOKEN" >"$MNT/hooks/h/headers/Authorization"
