@@ -125,8 +125,13 @@ serving_or_dead() {
 start_background() {
   "$WEBHOOKFS" "$@" "$STATE" "$MNT" >>"$LOG" 2>&1 3>&- || return
   serving || fail 'it went to the background without a mount' || return
+  eventually 5 one_process || fail "not one process: $DAEMON"
+}
+
+# A process that unmounts is known by its name, which it takes when it runs for the first time.
+one_process() {
   DAEMON=$(processes)
-  [[ $DAEMON =~ ^[0-9]+$ ]] || fail "not one process: $DAEMON"
+  [[ $DAEMON =~ ^[0-9]+$ ]]
 }
 
 # stop: unmounts, and the daemon ends well.
