@@ -45,7 +45,7 @@ heard() {
 
 @test 'it goes to the background once the mount is usable' {
   "$WEBHOOKFS" "$STATE" "$MNT" 3>&- && mkdir "$MNT/hooks/h" && usable
-  DAEMON=$(processes)
+  eventually 5 one_process
   [ -d "$MNT/hooks/h" ]
 }
 
@@ -63,7 +63,7 @@ heard() {
 
 @test 'a pipe behind it ends when it has gone to the background' {
   said=$(timeout 20 "$WEBHOOKFS" "$STATE" "$MNT" 2>&1 3>&- | cat)
-  DAEMON=$(processes)
+  eventually 5 one_process
   [ -z "$said" ] || fail "$said"
 }
 
@@ -159,7 +159,7 @@ heard() {
   mount -t "fuse.$HERE/webhookfs" "$STATE" "$MNT" 3>&- \
     -o rw,noauto,nofail,_netdev,user,x-systemd.automount,comment=ours,noatime \
     -o max_backlog=2M,allow_other,project=vision
-  DAEMON=$(processes)
+  eventually 5 one_process
   [ "$(value "$MNT/status" backlog_limit)" -eq 2097152 ]
   [ "$(findmnt -no FSTYPE,SOURCE "$MNT" | tr -s ' ')" = "fuse.webhookfs $STATE" ]
   [[ $(findmnt -no OPTIONS "$MNT") == *noatime*allow_other* ]]

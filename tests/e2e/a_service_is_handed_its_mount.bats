@@ -244,7 +244,7 @@ FDSTOREREMOVE=1 FDNAME=webhookfs-memory BARRIER=1 FDSTORE=1 FDNAME=webhookfs-mou
 @test 'mount(8) starts a daemon without privileges with drop_privileges' {
   install -d -m 700 "$STATE"
   mount -t "fuse.$HERE/webhookfs" "$STATE" "$MNT" -o drop_privileges,allow_other,project=vision 3>&-
-  DAEMON=$(processes)
+  eventually 5 one_process
   echo "$DAEMON" >"$HERE/pid"
   [ "$(status_of CapEff)" = 0000000000000000 ]
   [ "$(status_of NoNewPrivs)" = 1 ]

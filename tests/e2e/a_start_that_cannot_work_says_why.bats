@@ -103,7 +103,7 @@ sums() {
 @test 'the state directory is made, with its parents, for its owner alone' {
   STATE=$HERE/var/lib/state
   (umask 0; start_background)
-  DAEMON=$(processes)
+  eventually 5 one_process
   [ "$(stat -c %a "$STATE")" = 700 ]
   [ -z "$(find "$STATE" -type f -perm /077)" ] || fail "$(ls -lR "$STATE")"
   [ -z "$(find "$STATE" -type d -perm /077)" ] || fail "$(ls -lR "$STATE")"

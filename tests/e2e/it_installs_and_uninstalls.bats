@@ -148,7 +148,7 @@ lands() {
   install -d -m 700 "$STATE"
   echo "$STATE $MNT fuse.$HERE/webhookfs _netdev,nofail,x-systemd.automount,allow_other,project=vision 0 0" >"$HERE/fstab"
   mount -a -T "$HERE/fstab" 3>&-
-  DAEMON=$(processes)
+  eventually 5 one_process
   [ "$(findmnt -no FSTYPE,SOURCE "$MNT" | tr -s ' ')" = "fuse.webhookfs $STATE" ]
   mount -a -T "$HERE/fstab" 3>&- # what is mounted stays as it is
   [ "$(mounts | wc -l)" -eq 1 ]
