@@ -89,6 +89,7 @@ capabilities() {
 
 @test 'a plain user has it all but the memory' {
   need_root
+  need_fuse_of_others
   open_the_way
   chmod 1777 "$HERE"
   chmod 777 "$MNT"

@@ -364,6 +364,7 @@ order() {
 
 @test 'a plain user has it as well' {
   need_root
+  need_fuse_of_others
   open_the_way
   mkdir -m 755 "$HERE/theirs"
   mkdir "$HERE/theirs/mnt"

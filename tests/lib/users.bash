@@ -11,6 +11,11 @@ other_user() {
   setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
 }
 
+# A plain user mounts only where the device lets him.
+need_fuse_of_others() {
+  other_user test -r /dev/fuse -a -w /dev/fuse || skip 'a plain user may not open /dev/fuse here'
+}
+
 # as UID[:GID,GROUP…] COMMAND…: without a group, that of the same number.
 as() {
   local uid=${1%%:*} groups=${1#*:}
