@@ -1,14 +1,18 @@
 # What is too long for `make check`, which has a short form of most. Included by the Makefile.
 
 # Whoever analyses, and what he says of the source is an error. What is left out for a reason is named in
-# .clang-tidy, beside its line, or here: gcc takes memory that a list or a table holds for lost.
+# .clang-tidy, beside its line, or here: gcc takes memory that a list or a table holds for lost; cppcheck a
+# descriptor for memory, a struct that a callee fills for empty, and cannot parse one conditional.
+CPPCHECK_PASSES := --suppress=memleak:src/confine_files.c --suppress=uninitvar:src/fs/fuse_files.c \
+	--suppress=internalAstError:src/model/payload.c
+
 .PHONY: analyze
 analyze: $(patsubst src/%.c,$B/%.tidy,$(SRC))  ## clang-tidy, gcc -fanalyzer and cppcheck over the source
 	@$(MAKE) --no-print-directory CC=gcc B=build/analyze WERROR=1 \
 		CFLAGS='-O1 -fanalyzer -Wno-analyzer-malloc-leak' build/analyze/libwebhookfs.a
 	@mkdir -p build/analyze/cppcheck
 	cppcheck -q --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
-		--library=posix --library=gnu --suppress=readdirCalled --cppcheck-build-dir=build/analyze/cppcheck \
+		--library=posix --library=gnu --suppress=readdirCalled $(CPPCHECK_PASSES) --cppcheck-build-dir=build/analyze/cppcheck \
 		--include=/usr/include/uthash.h --include=/usr/include/utlist.h \
 		-Isrc $(filter-out -I%,$(ALL_CPPFLAGS)) src
 
