@@ -274,8 +274,12 @@ static void arrive(void)
 {
 	unsigned hooks = below(12) ? 1 : HOOKS;
 
-	for (; hooks; hooks--)
-		arrive_at(below(w.hooks_count), 1 + below(hooks > 1 ? 20 : 5));
+	for (; hooks; hooks--) {
+		/* Drawn in a fixed order: of two arguments each compiler takes another first. */
+		unsigned count = 1 + below(hooks > 1 ? 20 : 5);
+
+		arrive_at(below(w.hooks_count), count);
+	}
 }
 
 static void remove_hook(struct hook *h)
