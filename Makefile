@@ -99,6 +99,13 @@ $B/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) \
 		-o $@ $< $(if $(FUZZER),,tests/fuzz/replay.c) $(LIB) $(LDLIBS)
 
+# Yardsticks and loads of `make bench`.
+BENCH := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/*.c))
+
+$(BENCH): $B/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -pthread -o $@ $< $(shell $(PKG_CONFIG) --cflags --libs fuse3 libcurl)
+
 -include $(OBJ:.o=.d) $(UNIT:=.d) $B/sink.d $(PRINTERS:=.d) $(FUZZ:=.d)
 
 # ---- tests: every runner speaks TAP, tests/check adds them up
