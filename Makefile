@@ -102,7 +102,7 @@ $B/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
 # Yardsticks and loads of `make bench`.
 BENCH := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/*.c))
 
-$(BENCH): $B/bench/%: tests/bench/%.c
+$(BENCH): $B/bench/%: tests/bench/%.c tests/bench/yardstick.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -pthread -o $@ $< $(shell $(PKG_CONFIG) --cflags --libs fuse3 libcurl)
 

@@ -8,17 +8,14 @@
  * memory in KiB. What is known to be fast is done: curl_multi_socket_action over an epoll in which sockets
  * stay registered between requests, handles used again, bodies not copied, TLS sessions kept.
  */
+#include "yardstick.h"
+
 #include <curl/curl.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
-#define WARM        2000
 #define FD_MAX      65536
 #define THREADS_MAX 16
 
@@ -37,32 +34,6 @@ struct sender {
 	uint32_t watched[FD_MAX];
 	long left, target, good, done; /* left: to be begun yet */
 };
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static long number(const char *text)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (end == text || *end || n < 0) {
-		fprintf(stderr, "%s is no number\n", text);
-		exit(2);
-	}
-	return n;
-}
-
-static double now(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static int watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *unused)
 {
@@ -209,7 +180,6 @@ int main(int argc, char **argv)
 {
 	static struct sender senders[THREADS_MAX];
 	struct curl_slist *headers = NULL;
-	struct rusage usage;
 	double wall, cpu;
 	long good = 0;
 	CURL **handles;
@@ -244,8 +214,5 @@ int main(int argc, char **argv)
 	cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	for (unsigned i = 0; i < o.threads; i++)
 		good += senders[i].good;
-	getrusage(RUSAGE_SELF, &usage);
-	printf("{\"good\": %ld, \"seconds\": %.6f, \"cpu_s\": %.6f, \"rss_kib\": %ld}\n",
-		good - WARM, wall, cpu, usage.ru_maxrss);
-	return good - WARM == o.count ? 0 : 1;
+	return report(good - WARM, o.count, wall, cpu);
 }
