@@ -86,6 +86,12 @@ torture: $B/webhookfs $B/sink $B/clockstep.so  ## kills it KILLS=1000 times unde
 abuse: $B/webhookfs $B/sink  ## does to the mount what nobody should: T=600, SEED=, OPTIONS=
 	@$(LONG) tests/fault/abuse.py $(or $(T),600) '$(SEED)' $(OPTIONS)
 
+# All rows take most of an hour. ROWS='delivery-http idle' runs some, RUNS=3 each side so often, SMALL=1 a fortieth
+# of the events: only to see that it runs, so its figures stay in build/.
+.PHONY: bench
+bench: $B/webhookfs $B/sink $(BENCH)  ## measures beside yardsticks: ROWS=, RUNS=5, SMALL=
+	@BUILD='$(abspath $B)' python3 -u tests/bench/bench.py --runs $(or $(RUNS),5) $(if $(SMALL),--small) $(ROWS)
+
 # T=3600 is the hour that docs/faults.md shows.
 .PHONY: longrun
 longrun: $B/webhookfs $B/sink  ## steady events while receivers fail, with a plot: T=3600

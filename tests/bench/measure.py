@@ -150,5 +150,5 @@ def median_rate(runs):
 
 
 def machine():
-    return {"cores": os.cpu_count(), "kernel": platform.release(),
+    return {"cores": os.cpu_count(), "kernel": platform.release().split("-")[0],
             "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20}
