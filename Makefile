@@ -110,7 +110,7 @@ $(BENCH): $B/bench/%: tests/bench/%.c tests/bench/yardstick.h
 
 # ---- tests: every runner speaks TAP, tests/check adds them up
 
-E2E_PROGRAMS := $B/webhookfs $B/webhookfs-top $B/sink $(PRELOADED)
+E2E_PROGRAMS := $B/webhookfs $B/webhookfs-top $B/sink $(PRELOADED) $(BENCH)
 TEST_PROGRAMS := $(E2E_PROGRAMS) $(PRINTERS) $(UNIT) $(FUZZ)
 
 .PHONY: check
@@ -178,6 +178,7 @@ INSTALLED := \
 	contrib/grafana/webhookfs.json:$(DATADIR)/webhookfs/grafana:644 \
 	README.md:$(DOCDIR):644 \
 	$(patsubst %,%:$(DOCDIR)/docs:644,$(wildcard docs/*.md docs/*.svg)) \
+	$(patsubst %,%:$(DOCDIR)/docs/benchmarks:644,$(wildcard docs/benchmarks/*.*)) \
 	contrib/demo/train.sh:$(DOCDIR)/contrib/demo:644 \
 	contrib/webhookfs-run/README.md:$(DOCDIR)/contrib/webhookfs-run:644 \
 	$(patsubst %,%:$(DOCDIR)/contrib/verify:644,$(wildcard contrib/verify/*))

@@ -18,6 +18,10 @@ docs-monitoring: $B/webhookfs $B/sink  ## draws what a real Prometheus sees: T=9
 	@BUILD='$(abspath $B)' python3 tests/show/prometheus.py $(or $(T),900) $B/monitoring.json
 	@python3 tests/show/prometheus.py --draw $B/monitoring.json docs/monitoring.svg
 
+.PHONY: docs-benchmarks
+docs-benchmarks:  ## makes tables and plots of docs/benchmarks of its results; `make bench` measures
+	@python3 tests/bench/report.py --write
+
 .PHONY: docs-recording
 docs-recording: $B/webhookfs $B/sink  ## types the quick start of README.md, and draws it
 	@BUILD='$(abspath $B)' tests/show/record.py docs/quickstart.cast

@@ -121,16 +121,17 @@ def latency(rows):
              if side == results.ours(row) and all(run.get("histogram") for run in row["sides"][side])]
     if not lines:
         return None
-    script, parts = begin(860, 380), []
+    script, parts, top = begin(860, 380), [], 0
     for i, (row, side) in enumerate(lines):
         shares = histogram(row["sides"][side])
+        top = max(top, *shares.values())
         script += block(f"h{i}", [(2 ** ((b - 0.5) / BUCKETS) / 1000, share) for b, share in shares.items()])
         parts.append(f"$h{i} using 1:2 with filledcurves y1=0 fs transparent solid 0.15 lc rgb \"{LINES[i % len(LINES)]}\" notitle")
         parts.append(f"$h{i} using 1:2 with lines lw 2.5 lc rgb \"{LINES[i % len(LINES)]}\" title {quoted(row['what'].split(', ')[-1])}")
     script += heading("From the write of a line to its request at the receiver", 860)
     script += "set tmargin at screen 0.87\nset logscale x\n"
     script += 'set xlabel "milliseconds (logarithmic)"\nset ylabel "events, % of each bucket"\nset format x "%g"\n'
-    script += 'set key top right reverse Left samplen 2\nset yrange [0:*]\nset xrange [*:*] noextend\nset grid noxtics\n'
+    script += f'set key top right reverse Left samplen 2\nset yrange [0:{1.2 * top:.4g}]\nset xrange [*:*] noextend\nset grid noxtics\n'
     return script + "plot " + ", \\\n  ".join(parts) + "\n"
 
 
@@ -140,9 +141,9 @@ def curves(rows, wanted):
     found = []
     for row in rows:
         if "curves" in row:
-            found += [(what if what not in ("CPU", row["what"]) else row["name"], curve["x"], curve["y"],
+            found += [(row["name"], curve["x"], curve["y"],
                        [(f"{x:,}", y, y, y) for x, y in curve["points"]])
-                      for what, curve in row["curves"].items() if curve["points"]]
+                      for curve in row["curves"].values() if curve["points"]]
         elif results.is_curve(row) and all(run.get("cpu_s") for runs in row["sides"].values() for run in runs):
             found.append((row["name"], re.sub(r"^[0-9,.]+ *", "", results.ours(row)), "µs of CPU for each",
                           [(re.match(r"[0-9,.]+", side)[0], *results.spread(row, side, "cpu_us"))

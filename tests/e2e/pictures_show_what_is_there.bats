@@ -15,8 +15,8 @@ setup() {
 import glob, os, re, sys
 import xml.etree.ElementTree as xml
 tree = sys.argv[1]
-pages = "".join(open(p, encoding="utf8").read() for p in glob.glob(f"{tree}/*.md") + glob.glob(f"{tree}/docs/*.md"))
-pictures = glob.glob(f"{tree}/docs/*.svg")
+pages = "".join(open(p, encoding="utf8").read() for p in glob.glob(f"{tree}/*.md") + glob.glob(f"{tree}/docs/**/*.md", recursive=True))
+pictures = glob.glob(f"{tree}/docs/**/*.svg", recursive=True)
 assert len(pictures) >= 4
 for path in pictures:
     name = os.path.basename(path)
@@ -27,7 +27,7 @@ for path in pictures:
     text = open(path, encoding="utf8").read()
     assert not re.search(r'href=["\'](?!#)|url\((?!["\']?#)|@import', text), f"{name} refers to something else"
     assert re.search(rf"!\[[^\]]+\]\((docs/)?{name}\)", pages), f"{name} is on no page"
-for page in glob.glob(f"{tree}/*.md") + glob.glob(f"{tree}/docs/*.md"):
+for page in glob.glob(f"{tree}/*.md") + glob.glob(f"{tree}/docs/**/*.md", recursive=True):
     for link in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", open(page, encoding="utf8").read()):
         assert os.path.exists(os.path.join(os.path.dirname(page), link)), f"{page}: {link}"
 END
