@@ -15,6 +15,7 @@ import datetime
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -112,6 +113,7 @@ def main():
         print("\n".join(known()))
         return 0
     path = given.results or (f"{BUILD}/bench/small.json" if given.small else report.RESULTS)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it leaves nothing behind either
     directory = tempfile.mkdtemp(prefix="webhookfs-bench.")
     nginx = None
     try:
