@@ -217,9 +217,17 @@ DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-r
 	nginx-light mandoc shellcheck sqlite3 python3 python3-yaml perl rsync inotify-tools acl ansible-core \
 	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat stress-ng systemd tmux udev vim zsh
 
+# better-sqlite3 may have to be compiled. A node from elsewhere has its own npm, and Debian's would be in its way.
+DEPS_BENCH = nginx-light curl g++ python3 python3-requests redis-server gnuplot-nox \
+	$(if $(shell command -v npm),,nodejs npm libnode-dev)
+
 .PHONY: deps
 deps:  ## installs the Debian packages that building and testing need
 	@contrib/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
+
+.PHONY: deps-bench
+deps-bench: deps  ## installs what `make bench` needs besides
+	@contrib/deps.sh $(DEPS_BENCH)
 
 # `make deps check` in one go, and with -j: nothing is built before its packages are there.
 ifneq (,$(filter deps,$(MAKECMDGOALS)))
