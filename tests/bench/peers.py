@@ -319,7 +319,7 @@ def sends_every_body(peer):
         finally:
             sink.stop()
     if got != bodies(CHECKED):
-        raise SystemExit(f"not ok - {peer.side} sent {len(got)} bodies, not each of {CHECKED} once")
+        raise SystemExit(f"not ok - {peer.side} sent {len(got)} bodies that are not the {CHECKED} it was given")
 
 
 def row(peer, bench):

@@ -26,7 +26,10 @@ worker.on('completed', () => {
   if (--left === 0)
     allDone();
 });
-worker.on('failed', (job, error) => { throw error; });
+worker.on('failed', (job, error) => { // tried again in earnest, but here nothing may fail
+  console.error(error.message);
+  process.exit(1);
+});
 
 async function work(list) {
   const finished = new Promise((resolve) => { allDone = resolve; });
