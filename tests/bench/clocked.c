@@ -196,7 +196,7 @@ static void report(void)
 		while (i < seen.count && (double)seen.ns[i] / 1e3 <= upper_us)
 			i++;
 		if (i > begin)
-			printf("%s[%.1f, %zu]", more ? ", " : "", upper_us, i - begin);
+			printf("%s[%.7g, %zu]", more ? ", " : "", upper_us, i - begin);
 		more |= i > begin;
 	}
 	printf("]}\n");
