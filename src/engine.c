@@ -302,8 +302,11 @@ static int turn(struct engine *e)
 	deliver_record(e);
 	aging_turn(e);
 	housekeep(e);
+	bool sends = !e->stopping && !e->leaving;
+	if (sends)
+		deliver_start_loaded(e); /* the next ones are on their way while the disk is waited for */
 	(void)engine_commit(e); /* who waits for it has been told; the rest is tried again */
-	if (!e->stopping && !e->leaving)
+	if (sends)
 		deliver_start(e);
 	log_flush(e);
 	changes_tell(e);

@@ -1,19 +1,16 @@
 /*
- * engine_deliver: what goes next → request → attempt → verdict → recorded → shown.
+ * engine_deliver: what goes next → attempt → verdict → recorded → shown.
  *
- * The queue says which delivery starts; its event is read from the store, its hook as it is now gives url,
- * headers and timeout. An attempt that ended is a result until its verdict is committed: if saving fails,
+ * The queue says which delivery starts, and its event is read from the store. An attempt that ended is a result until its verdict is committed: if saving fails,
  * it is saved again later, and nothing is sent twice for that.
  */
 #include "engine_parts.h"
 
 #include "http/client.h"
-#include "model/format.h"
 #include "model/logline.h"
 #include "model/payload.h"
 #include "model/queue.h"
 #include "model/registry.h"
-#include "model/sign.h"
 #include "store/journal.h"
 #include "store/store.h"
 #include "util/err.h"
@@ -32,104 +29,7 @@
 #define GONE_AGAIN_MS  60000 /* after a hook that is gone could not be saved as such */
 #define ASIDE_MAX      1000  /* with more, the database is lost, and is asked again and again */
 
-/* ---- requests */
-
-void deliver_webhook_id(const struct engine *e, int64_t origin, char out[64])
-{
-	snprintf(out, 64, "msg_%s_%lld", store_tag(e->store), (long long)origin);
-}
-
-struct message deliver_message(const struct engine *e, const struct hook *h,
-	const struct store_delivery *d, const struct payload *p, char webhook_id[64])
-{
-	deliver_webhook_id(e, d->origin, webhook_id);
-	return (struct message){ .payload = p,
-		.event_name = d->event_name,
-		.include_result = h->include_result,
-		.webhook_id = webhook_id,
-		.hook = h->name,
-		.project = e->options->project,
-		.taken_ms = d->created_ms };
-}
-
-static char *header_line(const char *name, const char *value)
-{
-	char *line;
-	if (asprintf(&line, "%s: %s", name, value) < 0)
-		abort();
-	return line;
-}
-
-static void sign_request(const struct engine *e, const struct hook *h, struct request *r,
-	const char *id, const struct buf *body)
-{
-	struct sign_keys *keys;
-	struct buf value = BUF(SIGN_VALUE_MAX);
-	if (hook_sign_keys(h, &keys))
-		abort(); /* no memory; the secret was judged when it was written */
-	if (!keys)
-		return;
-	if (sign_value(keys, id, e->now.real_ms / 1000, buf_str(body), body->len, &value))
-		abort();
-	request_header(r, header_line(sign_style_header(h->signature), buf_str(&value)));
-	buf_release(&value);
-	sign_keys_free(keys);
-}
-
-/* NULL stays NULL. */
-static char *copy_text(const char *text)
-{
-	char *copy = text ? strdup(text) : NULL;
-	if (text && !copy)
-		abort();
-	return copy;
-}
-
-struct headers {
-	const struct hook *hook;
-	struct request *request;
-};
-
-/* What the hook's own headers say in its place is left out. */
-static void add_header(void *ctx, const char *name, const char *value)
-{
-	const struct headers *to = ctx;
-	const struct header *own = hook_header_find(to->hook, name);
-	if (!own || !own->value)
-		request_header(to->request, header_line(name, value));
-}
-
-struct request *deliver_request(
-	const struct engine *e, const struct hook *h, uint64_t tag, const struct message *m)
-{
-	struct buf body = BUF(FORMAT_BODY_MAX);
-	format_body(h->format, h->template_text, m, &body);
-	if (buf_error(&body)) {
-		buf_release(&body);
-		return NULL;
-	}
-	struct request *r = request_new();
-	char seconds[24];
-	r->tag = tag;
-	r->timeout_ms = h->timeout_ms;
-	r->url = copy_text(h->url);
-	r->ca = copy_text(h->tls_ca);
-	r->cert = copy_text(h->tls_cert);
-	r->key = copy_text(h->tls_key);
-	struct headers headers = { h, r };
-	format_headers(h->format, m, add_header, &headers);
-	snprintf(seconds, sizeof(seconds), "%lld", (long long)(e->now.real_ms / 1000));
-	request_header(r, header_line("webhook-id", m->webhook_id));
-	request_header(r, header_line("webhook-timestamp", seconds));
-	for (size_t i = 0; i < h->header_count; i++)
-		if (h->headers[i].value)
-			request_header(r, header_line(h->headers[i].name, h->headers[i].value));
-	sign_request(e, h, r, m->webhook_id, &body);
-	mask_add_hook(&r->mask, h);
-	r->body_len = body.len;
-	r->body = buf_detach(&body);
-	return r;
-}
+/* ---- requests start */
 
 static void flight_free(struct flight *f)
 {
@@ -232,8 +132,6 @@ static void start_damaged(struct engine *e, struct store_delivery *d)
 	log_error("delivery %lld is damaged in queue.db, and has failed", (long long)d->id);
 }
 
-/* ---- requests start */
-
 static void start_one(struct engine *e, const struct queue_work *w)
 {
 	const struct hook *h = registry_by_id(e->registry, w->hook_id);
@@ -278,13 +176,18 @@ static bool refill(struct engine *e)
 	return true;
 }
 
-void deliver_start(struct engine *e)
+void deliver_start_loaded(struct engine *e)
 {
 	struct queue_work w;
-	for (unsigned i = 0; i < REFILLS_A_TURN && refill(e); i++)
-		;
 	while (queue_next(e->queue, e->now.due_ms, &w))
 		start_one(e, &w);
+}
+
+void deliver_start(struct engine *e)
+{
+	for (unsigned i = 0; i < REFILLS_A_TURN && refill(e); i++)
+		;
+	deliver_start_loaded(e);
 }
 
 /* ---- outcomes */
@@ -443,6 +346,11 @@ void deliver_record(struct engine *e)
 		else if (!n)
 			stage_counts(e, r);
 		r->recorded = !n;
+		/* While nothing can be saved no place is given away, or what is sent would be recorded never. */
+		if (!n && is_delivered(r) && !r->landed && !e->commit_failing) {
+			queue_landed(e->queue, r->flight->id, e->now.due_ms);
+			r->landed = true;
+		}
 	}
 	if (!n)
 		n = deliver_save_counts(e);

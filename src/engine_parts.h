@@ -110,6 +110,7 @@ struct result {
 	bool expired;        /* without an attempt: too old, and what it was is in `flight` */
 	bool damaged;        /* likewise: there is nothing to be sent any more */
 	bool recorded;       /* in the open transaction */
+	bool landed;         /* the queue knows that it was delivered */
 	bool dropped;        /* a user removed the delivery while it was under way */
 	struct result *next;
 };
@@ -295,15 +296,9 @@ void dropped_turn(struct engine *e);
 int64_t dropped_wake(const struct engine *e);
 void dropped_close(struct engine *e);
 
-/* ---- engine_deliver.c: what goes next → request → attempt → verdict → recorded */
+/* ---- engine_request.c */
 
-void deliver_start(struct engine *e);    /* hands out as many requests as may run */
-void deliver_collect(struct engine *e);  /* takes the client's outcomes */
-void deliver_record(struct engine *e);   /* puts verdicts into the open transaction */
-void deliver_conclude(struct engine *e); /* the commit succeeded */
-void deliver_undo(struct engine *e);     /* it did not: once more later */
-void deliver_forget(struct engine *e);   /* at the end: requests that did not come back */
-int64_t deliver_wake(const struct engine *e);
+void deliver_webhook_id(const struct engine *e, int64_t origin, char out[64]);
 /* What a delivery says now. It borrows from all of these, and the id is put into webhook_id. */
 struct message deliver_message(const struct engine *e, const struct hook *h,
 	const struct store_delivery *d, const struct payload *p, char webhook_id[64]);
@@ -311,7 +306,17 @@ struct message deliver_message(const struct engine *e, const struct hook *h,
 struct request *deliver_request(
 	const struct engine *e, const struct hook *h, uint64_t tag, const struct message *m);
 
-void deliver_webhook_id(const struct engine *e, int64_t origin, char out[64]);
+/* ---- engine_deliver.c: what goes next → attempt → verdict → recorded */
+
+void deliver_start(struct engine *e);    /* hands out as many requests as may run */
+/* The same of what is in memory, which has been committed: an open transaction need not be. */
+void deliver_start_loaded(struct engine *e);
+void deliver_collect(struct engine *e);  /* takes the client's outcomes */
+void deliver_record(struct engine *e);   /* puts verdicts into the open transaction */
+void deliver_conclude(struct engine *e); /* the commit succeeded */
+void deliver_undo(struct engine *e);     /* it did not: once more later */
+void deliver_forget(struct engine *e);   /* at the end: requests that did not come back */
+int64_t deliver_wake(const struct engine *e);
 /* Says in the log that so many pending deliveries were given up by a user. */
 void deliver_dropped(struct engine *e, const char *hook, uint64_t count);
 

@@ -298,28 +298,55 @@ int queue_next(struct queue *q, int64_t now, struct queue_work *out)
 	return 1;
 }
 
-void queue_done(struct queue *q, int64_t id, enum queue_feedback feedback, int64_t now)
+static void hook_leave(struct queue *q, struct item *it)
 {
-	struct item *it = item_find(q, id);
-	struct qhook *h;
-	struct qdest *d;
+	struct qhook *h = it->hook;
 
-	assert(it && !it->stream);
-	queue_advance(q, now);
-	h = it->hook;
-	d = it->dest;
-	dest_feedback(q, d, feedback, it->probe);
-	HASH_DEL(q->items, it);
-	free(it);
-	q->inflight--;
+	it->hook = NULL;
 	h->inflight--;
 	if (h->dest)
 		hook_settle(q, h);
 	else if (!h->inflight)
 		free(h);
+}
+
+/* Its request has ended. */
+static void item_land(struct queue *q, struct item *it, enum queue_feedback feedback)
+{
+	struct qdest *d = it->dest;
+
+	assert(d && !it->stream);
+	dest_feedback(q, d, feedback, it->probe);
+	it->dest = NULL;
+	q->inflight--;
+	if (!it->hook->ordered)
+		hook_leave(q, it);
 	d->inflight--;
 	dest_settle(q, d);
 	dest_release(q, d);
+}
+
+void queue_landed(struct queue *q, int64_t id, int64_t now)
+{
+	struct item *it = item_find(q, id);
+
+	assert(it);
+	queue_advance(q, now);
+	item_land(q, it, QUEUE_GOOD);
+}
+
+void queue_done(struct queue *q, int64_t id, enum queue_feedback feedback, int64_t now)
+{
+	struct item *it = item_find(q, id);
+
+	assert(it && !it->stream);
+	queue_advance(q, now);
+	if (it->dest)
+		item_land(q, it, feedback);
+	HASH_DEL(q->items, it);
+	if (it->hook)
+		hook_leave(q, it);
+	free(it);
 }
 
 void queue_pause(struct queue *q, int64_t hook_id, int64_t until)

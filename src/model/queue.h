@@ -20,7 +20,8 @@
  * retries that are long overdue because nobody was awake (a restart, a suspend). Chance comes from
  * a seed, so the same calls have the same answers.
  *
- * The turn: queue_done for what ended; commit; queue_add for what was committed, a retry's before
+ * The turn: queue_landed for what was delivered, queue_next until 0, so that others are sent while that is
+ * committed; commit; queue_done for what ended; queue_add for what was committed, a retry's before
  * the next queue_next (an ordered hook has nothing else to tell that its head waits); then
  * queue_want and queue_fill until 0, queue_next until 0, sleep until queue_wake. A row that is
  * unchanged in the store after queue_done (the attempt was broken off, the store failed) is brought
@@ -39,7 +40,7 @@ enum queue_lane { LANE_FRESH, LANE_RETRY, LANE_COUNT };
 enum queue_feedback { QUEUE_NEUTRAL, QUEUE_GOOD, QUEUE_BAD };
 
 struct queue_limits {
-	unsigned active_max;   /* deliveries in memory, in flight included; 10,000 */
+	unsigned active_max;   /* deliveries in memory, in flight and landed included; 10,000 */
 	unsigned inflight_max; /* requests at once in all; half of them to one destination */
 	unsigned window_start; /* 2 */
 	unsigned window_max;   /* 64 */
@@ -121,7 +122,14 @@ struct queue_work {
 };
 /* 1 and the next delivery to start, which is in flight from now on; or 0. */
 int queue_next(struct queue *q, int64_t now, struct queue_work *out);
-/* An attempt ended. The delivery leaves the queue; a retry comes back by queue_add. */
+/*
+ * A delivery in flight was delivered, and that is not recorded yet: it is good news of its destination, and its place
+ * is free for others, but that of an ordered hook, whose next one waits for the record. queue_done follows; until
+ * then the delivery is known, so that its row is not loaded again.
+ */
+void queue_landed(struct queue *q, int64_t id, int64_t now);
+/* An attempt ended. The delivery leaves the queue; a retry comes back by queue_add. The feedback of one that has
+ * landed is known already. */
 void queue_done(struct queue *q, int64_t id, enum queue_feedback feedback, int64_t now);
 /* The hook's destination asked for a pause (Retry-After): nothing starts there before `until`, nor
  * for up to a tenth of the pause behind it. A longer pause that is already on stays. */
@@ -131,7 +139,7 @@ void queue_pause(struct queue *q, int64_t hook_id, int64_t until);
 int64_t queue_wake(const struct queue *q, int64_t now);
 
 size_t queue_inflight(const struct queue *q);
-size_t queue_active(const struct queue *q); /* in memory, in flight included */
+size_t queue_active(const struct queue *q); /* in memory, in flight and landed included */
 unsigned queue_hook_inflight(const struct queue *q, int64_t hook_id);
 
 /* One line of the file `destinations`. */

@@ -84,14 +84,17 @@ static void check_dest(const struct queue *q, const struct qdest *d)
 
 void queue_check(const struct queue *q)
 {
-	unsigned waiting = 0, hooks_waiting = 0;
+	unsigned waiting = 0, inflight = 0, hooks_waiting = 0;
 	const struct item *it;
 	const struct qhook *h;
 	const struct qdest *d;
 
-	for (it = q->items; it; it = it->hh.next)
+	for (it = q->items; it; it = it->hh.next) {
 		waiting += it->stream != NULL;
-	assert(q->inflight == HASH_COUNT(q->items) - waiting);
+		inflight += !it->stream && it->dest;
+		assert(it->dest || !it->hook || it->hook->inflight > 0);
+	}
+	assert(q->inflight == inflight);
 	assert(q->inflight <= q->limits.inflight_max);
 	assert(HASH_COUNT(q->items) <= q->limits.active_max);
 	for (h = q->hooks; h; h = h->hh.next) {

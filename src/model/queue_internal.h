@@ -48,9 +48,9 @@ struct timers {
 struct item {
 	UT_hash_handle hh;
 	int64_t id, due_ms;
-	struct stream *stream; /* where it waits; NULL: in flight */
-	struct qhook *hook;
-	struct qdest *dest;
+	struct stream *stream; /* where it waits; NULL: in flight, or landed */
+	struct qhook *hook;    /* landed: NULL, unless the hook is ordered */
+	struct qdest *dest;    /* landed: NULL */
 	bool probe;
 	struct item *prev, *next;           /* in the stream, by (due_ms, id) */
 	struct item *dest_prev, *dest_next; /* waiting for the destination, in any order */
