@@ -23,10 +23,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #define REFILLS_A_TURN 8     /* so that files stay quick while a long queue is loaded */
 #define AGAIN_MS       1000  /* after the store failed */
 #define GONE_AGAIN_MS  60000 /* after a hook that is gone could not be saved as such */
+#define WITHIN_MS      5     /* results wait for company so long at most */
 #define ASIDE_MAX      1000  /* with more, the database is lost, and is asked again and again */
 
 /* ---- requests start */
@@ -100,6 +102,23 @@ static bool set_aside(struct engine *e, int64_t id)
 	return true;
 }
 
+static void result_add(struct engine *e, struct result *r)
+{
+	if (!e->results)
+		e->results_since_ms = e->now.due_ms;
+	DL_APPEND(e->results, r);
+	e->result_count++;
+}
+
+static void result_remove(struct engine *e, struct result *r)
+{
+	DL_DELETE(e->results, r);
+	e->result_count--;
+	outcome_release(&r->outcome);
+	flight_free(r->flight);
+	free(r);
+}
+
 /* One that ends without an attempt; its error is still to be said. It takes texts of d. */
 static struct result *result_unsent(struct engine *e, struct store_delivery *d)
 {
@@ -117,9 +136,8 @@ static struct result *result_unsent(struct engine *e, struct store_delivery *d)
 	d->event_name = d->request_id = NULL;
 	*r = (struct result){ .flight = f,
 		.verdict = { .action = VERDICT_RETRY, .feedback = FEEDBACK_NONE },
-		.next_due_ms = -1,
-		.next = e->results };
-	e->results = r;
+		.next_due_ms = -1 };
+	result_add(e, r);
 	return r;
 }
 
@@ -192,15 +210,25 @@ void deliver_start(struct engine *e)
 
 /* ---- outcomes */
 
-/* By the hook's schedule, but not beyond its max_age; -1: never. */
-static int64_t next_due(const struct engine *e, const struct result *r, uint32_t random)
+static bool is_delivered(const struct result *r)
 {
+	return r->verdict.action == VERDICT_DELIVERED;
+}
+
+/* By the hook's schedule, but not beyond its max_age; -1: never. */
+static int64_t next_due(const struct engine *e, const struct result *r)
+{
+	if (is_delivered(r))
+		return -1;
+	char random[9];
+	id_random_hex(random, 8);
 	const struct flight *f = r->flight;
 	const struct hook *h = registry_by_id(e->registry, f->hook_id);
 	int64_t age = clock_age(e, f);
 	int64_t due =
 		verdict_next(&r->verdict, &r->outcome, h ? hook_schedule(h) : &schedule_standard,
-			f->attempts, age, e->now.due_ms, e->now.real_ms, random);
+			f->attempts, age, e->now.due_ms, e->now.real_ms,
+			(uint32_t)strtoul(random, NULL, 16));
 	bool retries =
 		r->verdict.action == VERDICT_RETRY || r->verdict.action == VERDICT_RETRY_SHORT;
 	if (h && h->max_age_ms && retries && age + (due - e->now.due_ms) > (int64_t)h->max_age_ms)
@@ -222,22 +250,21 @@ void deliver_collect(struct engine *e)
 		assert(f); /* every request ends once */
 		HASH_DEL(e->flights, f);
 		struct result *r = calloc(1, sizeof(*r));
-		char random[9];
 		if (!r)
 			abort();
-		id_random_hex(random, 8);
 		r->flight = f;
 		r->outcome = o;
 		r->verdict = verdict_of(&o);
-		r->next_due_ms = next_due(e, r, (uint32_t)strtoul(random, NULL, 16));
-		r->next = e->results;
-		e->results = r;
+		r->next_due_ms = next_due(e, r);
+		result_add(e, r);
+		/* While nothing can be saved no place is given away, or ever more is sent and not recorded. */
+		r->landed = is_delivered(r) && !e->commit_failing;
+		if (r->landed)
+			queue_landed(e->queue, id, e->now.due_ms);
+		const struct hook *h = registry_by_id(e->registry, f->hook_id);
+		if (h && h->ordered) /* its next one waits for the record */
+			e->results_since_ms = e->now.due_ms - WITHIN_MS;
 	}
-}
-
-static bool is_delivered(const struct result *r)
-{
-	return r->verdict.action == VERDICT_DELIVERED;
 }
 
 static const char *error_text(const struct result *r, char status[32])
@@ -330,11 +357,23 @@ static void unstage_counts(struct engine *e, bool keep)
 	}
 }
 
-void deliver_record(struct engine *e)
+/*
+ * What is delivered waits a little for company, since a commit costs as much for one as for a hundred: not if there
+ * is a commit anyway, and not if nothing else is under way. So of all that is sent, no more than max_inflight that
+ * have been delivered are not recorded yet.
+ */
+static bool record_waits(const struct engine *e)
+{
+	return e->flights && !store_changed(e->store) && !e->stopping &&
+		e->result_count < e->options->max_inflight &&
+		e->now.due_ms < e->results_since_ms + WITHIN_MS;
+}
+
+int deliver_record(struct engine *e)
 {
 	int n = 0;
-	if (!e->results || e->now.due_ms < e->record_due_ms)
-		return;
+	if (!e->results || e->now.due_ms < e->record_due_ms || record_waits(e))
+		return 0;
 	for (struct result *r = e->results; r && !n; r = r->next) {
 		if (r->recorded)
 			continue;
@@ -346,16 +385,22 @@ void deliver_record(struct engine *e)
 		else if (!n)
 			stage_counts(e, r);
 		r->recorded = !n;
-		/* While nothing can be saved no place is given away, or what is sent would be recorded never. */
-		if (!n && is_delivered(r) && !r->landed && !e->commit_failing) {
-			queue_landed(e->queue, r->flight->id, e->now.due_ms);
-			r->landed = true;
-		}
 	}
 	if (!n)
 		n = deliver_save_counts(e);
 	if (n)
 		engine_undone(e, n);
+	return n;
+}
+
+int deliver_meanwhile(struct engine *e)
+{
+	clock_take(e);
+	deliver_collect(e);
+	int n = deliver_record(e);
+	if (!n && !e->stopping && !e->leaving)
+		deliver_start_loaded(e);
+	return n;
 }
 
 /* ---- what waited for too long */
@@ -390,24 +435,14 @@ int deliver_expire(struct engine *e, int64_t id)
 	return n;
 }
 
-static void result_free(struct result *r)
-{
-	outcome_release(&r->outcome);
-	flight_free(r->flight);
-	free(r);
-}
-
 /* What has only expired will be found again. */
 static void forget_expired(struct engine *e)
 {
-	for (struct result **p = &e->results; *p;) {
-		struct result *r = *p;
-		if (!r->expired) {
-			p = &r->next;
-			continue;
-		}
-		*p = r->next;
-		result_free(r);
+	struct result *r, *next;
+	DL_FOREACH_SAFE(e->results, r, next)
+	{
+		if (r->expired)
+			result_remove(e, r);
 	}
 }
 
@@ -427,9 +462,10 @@ int64_t deliver_wake(const struct engine *e)
 	/* After a failed read the queue still asks, and is not heard before this. */
 	if (wake >= 0 && wake < e->refill_due_ms && e->now.due_ms < e->refill_due_ms)
 		wake = e->refill_due_ms;
-	if (e->results && (wake < 0 || e->record_due_ms < wake))
-		wake = e->record_due_ms;
-	return wake;
+	if (!e->results)
+		return wake;
+	int64_t record = record_waits(e) ? e->results_since_ms + WITHIN_MS : e->record_due_ms;
+	return wake < 0 || record < wake ? record : wake;
 }
 
 static void deliver_log(struct engine *e, const struct flight *f, const char *hook,
@@ -524,8 +560,10 @@ static void conclude_one(struct engine *e, struct result *r)
 	if (!s)
 		return;
 	changed_hook(e, s);
-	int64_t asked = verdict_retry_after(&r->outcome, e->now.real_ms);
-	if (asked && r->verdict.feedback == FEEDBACK_BAD)
+	int64_t asked = r->verdict.feedback == FEEDBACK_BAD
+		? verdict_retry_after(&r->outcome, e->now.real_ms)
+		: 0;
+	if (asked)
 		queue_pause(e->queue, f->hook_id, e->now.due_ms + asked);
 	if (r->verdict.action != VERDICT_AGAIN && !r->damaged)
 		meter_attempt(s, &r->outcome,
@@ -558,20 +596,17 @@ static void conclude_one(struct engine *e, struct result *r)
 void deliver_conclude(struct engine *e)
 {
 	unstage_counts(e, true);
-	struct result **p = &e->results;
-	while (*p) {
-		struct result *r = *p;
-		if (!r->recorded) {
-			p = &r->next;
+	struct result *r, *next;
+	DL_FOREACH_SAFE(e->results, r, next)
+	{
+		if (!r->recorded)
 			continue;
-		}
 		if (r->expired)
 			conclude_expired(e, r);
 		else
 			conclude_one(e, r);
 		engine_keeps(e);
-		*p = r->next;
-		result_free(r);
+		result_remove(e, r);
 	}
 }
 
@@ -589,9 +624,6 @@ void deliver_forget(struct engine *e)
 		HASH_DEL(e->aside, a);
 		free(a);
 	}
-	while (e->results) {
-		struct result *r = e->results;
-		e->results = r->next;
-		result_free(r);
-	}
+	while (e->results)
+		result_remove(e, e->results);
 }

@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LINES_A_BREATH 32 /* some 0.5 ms */
+
 /* ---- one event */
 
 /* The hooks an event concerns, found before anything is stored. */
@@ -164,15 +166,15 @@ int line_take(
 	struct target t = object_target(&ev.object, &e->options->types);
 	match_find(e->match, &t, ev.phases, hit_add, &hits);
 	r = store_hits(e, &ev, &hits, t.type, uid);
-	if (r) {
-		(void)unsaved(e, r, err);
-	} else {
-		e->counters.accepted++;
-		changed_mount(e);
-	}
 	free(hits.list);
 	event_release(&ev);
-	return r;
+	if (r)
+		return unsaved(e, r, err);
+	e->counters.accepted++;
+	changed_mount(e);
+	if (++e->lines % LINES_A_BREATH == 0)
+		r = deliver_meanwhile(e);
+	return r ? save_failed(r, err) : 0;
 }
 
 int backlog_full(struct engine *e, size_t len, uint32_t uid, struct err *err)

@@ -112,7 +112,7 @@ struct result {
 	bool recorded;       /* in the open transaction */
 	bool landed;         /* the queue knows that it was delivered */
 	bool dropped;        /* a user removed the delivery while it was under way */
-	struct result *next;
+	struct result *prev, *next;
 };
 
 /* A test under way. */
@@ -201,10 +201,13 @@ struct engine {
 	int64_t log_saved; /* the generation that the store has */
 	bool log_unwritten, log_unrotated;
 
+	unsigned lines; /* taken, ever */
 	struct arrival *arrivals;
 	size_t arrival_count, arrival_cap;
 	struct flight *flights; /* uthash by id */
-	struct result *results;
+	struct result *results; /* the oldest first; */
+	unsigned result_count;
+	int64_t results_since_ms; /* and when it came */
 	struct aside *aside;                 /* uthash by id: deliveries that cannot be read */
 	int64_t record_due_ms;               /* recording failed: not before */
 	int64_t refill_due_ms;               /* reading the queue failed: not before */
@@ -312,7 +315,11 @@ void deliver_start(struct engine *e);    /* hands out as many requests as may ru
 /* The same of what is in memory, which has been committed: an open transaction need not be. */
 void deliver_start_loaded(struct engine *e);
 void deliver_collect(struct engine *e);  /* takes the client's outcomes */
-void deliver_record(struct engine *e);   /* puts verdicts into the open transaction */
+/* Puts verdicts into the open transaction, if it is time. 0, or -errno: the turn is undone. */
+int deliver_record(struct engine *e);
+/* All three in the middle of a turn, so that those who receive do not wait for those who write. 0, or -errno:
+ * the turn is undone. */
+int deliver_meanwhile(struct engine *e);
 void deliver_conclude(struct engine *e); /* the commit succeeded */
 void deliver_undo(struct engine *e);     /* it did not: once more later */
 void deliver_forget(struct engine *e);   /* at the end: requests that did not come back */
