@@ -279,25 +279,26 @@ static const char *error_text(const struct result *r, char status[32])
 static int record_one(struct engine *e, const struct result *r)
 {
 	const struct flight *f = r->flight;
-	struct buf attempt = BUF(8 * OUTCOME_KEPT_MAX);
+	struct buf json = BUF(8 * OUTCOME_KEPT_MAX);
+	const char *attempt = NULL;
 	char status[32];
+	int n;
 	if (r->verdict.action == VERDICT_AGAIN)
 		return 0;
-	int n = 0;
 	if (!r->expired && !r->damaged) {
-		outcome_json(&r->outcome, f->attempts, e->now.real_ms, &attempt);
-		n = store_attempt_add(e->store, f->id, buf_str(&attempt), attempt.len);
-		buf_release(&attempt);
+		outcome_json(&r->outcome, f->attempts, e->now.real_ms, &json);
+		attempt = buf_str(&json);
 	}
-	if (n)
-		return n;
 	if (is_delivered(r))
-		return store_delivery_done(e->store, f->id, f->attempts, e->now.real_ms);
-	if (r->next_due_ms < 0)
-		return store_delivery_failed(
-			e->store, f->id, f->attempts, e->now.real_ms, error_text(r, status));
-	return store_delivery_retry(
-		e->store, f->id, f->attempts, r->next_due_ms, error_text(r, status));
+		n = store_delivery_done(e->store, f->id, f->attempts, attempt, e->now.real_ms);
+	else if (r->next_due_ms < 0)
+		n = store_delivery_failed(e->store, f->id, f->attempts, attempt, e->now.real_ms,
+			error_text(r, status));
+	else
+		n = store_delivery_retry(e->store, f->id, f->attempts, attempt, r->next_due_ms,
+			error_text(r, status));
+	buf_release(&json);
+	return n;
 }
 
 /* Counts what was recorded, in the copy that the commit makes true. */

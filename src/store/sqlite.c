@@ -91,7 +91,9 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 		" ifnull(length(d.list), 0), e.refs, e.pending, e.bytes"
 		" FROM delivery d CROSS JOIN event e ON e.id = d.event_id WHERE d.id = ?1",
 	[DELIVERY_MOVE] = "UPDATE delivery SET state = ?2, attempts = ?3, due_ms = ?4,"
-			  " error = ?5, finished_ms = ?6 WHERE id = ?1",
+			  " error = ?5, finished_ms = ?6, list = CASE WHEN ?7 IS NULL THEN list"
+			  " WHEN list IS NULL THEN ?7 ELSE CAST(list || ',' || ?7 AS BLOB) END"
+			  " WHERE id = ?1",
 	[DELIVERY_REMOVE] = "DELETE FROM delivery WHERE id = ?1",
 	[DELIVERY_CLAMP] =
 		"UPDATE delivery SET due_ms = ?1 WHERE id IN (SELECT d.id"
@@ -124,8 +126,6 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 		" WHERE d.id = (SELECT min(id) FROM"
 		" (SELECT min(id) AS id FROM delivery WHERE hook_id = ?1 AND state = 0"
 		" UNION ALL SELECT min(id) FROM delivery WHERE hook_id = ?1 AND state = 1))",
-	[ATTEMPT_ADD] = "UPDATE delivery SET list = CAST(ifnull(list || ',', '') || ?2 AS BLOB)"
-			" WHERE id = ?1",
 	[ATTEMPTS] = "SELECT list FROM delivery WHERE id = ?1",
 
 	[PAGES] = "PRAGMA page_count",
@@ -283,6 +283,13 @@ void bind_int(struct store *s, enum statement st, int n, int64_t value)
 void bind_text(struct store *s, enum statement st, int n, const char *text)
 {
 	int code = sqlite3_bind_text(s->statements[st], n, text, -1, SQLITE_STATIC);
+
+	assert(code == SQLITE_OK);
+}
+
+void bind_bytes(struct store *s, enum statement st, int n, const char *data, size_t len)
+{
+	int code = sqlite3_bind_blob64(s->statements[st], n, data, len, SQLITE_STATIC);
 
 	assert(code == SQLITE_OK);
 }

@@ -81,7 +81,6 @@ enum statement {
 	DELIVERY_WAITING,
 	DELIVERY_OLDEST,
 	DELIVERY_OLDEST_PENDING,
-	ATTEMPT_ADD,
 	ATTEMPTS,
 	PAGES,
 	PAGES_FREE,
@@ -145,5 +144,6 @@ bool state_kept(enum delivery_state state);
 /* Parameters count from 1. Text is not copied: it lives until the statement has run. NULL is NULL. */
 void bind_int(struct store *s, enum statement st, int n, int64_t value);
 void bind_text(struct store *s, enum statement st, int n, const char *text);
+void bind_bytes(struct store *s, enum statement st, int n, const char *data, size_t len);
 /* Columns count from 0. */
 int64_t column_int(struct store *s, enum statement st, int n);

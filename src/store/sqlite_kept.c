@@ -9,30 +9,10 @@
 #include "store/sqlite.h"
 #include "util/buf.h"
 
-#include <assert.h>
 #include <errno.h>
 
 /* Deliveries a page while old ones are removed: rows cannot be walked and deleted at once. */
 #define RETIRE_PAGE 256
-
-int store_attempt_add(struct store *s, int64_t delivery_id, const char *json, size_t len)
-{
-	struct place p;
-	int code, error = store_begin(s);
-
-	if (!error)
-		error = delivery_find(s, delivery_id, &p);
-	if (error)
-		return error;
-	bind_int(s, ATTEMPT_ADD, 1, delivery_id);
-	code = sqlite3_bind_text64(
-		s->statements[ATTEMPT_ADD], 2, json, len, SQLITE_STATIC, SQLITE_UTF8);
-	assert(code == SQLITE_OK);
-	error = statement_run(s, ATTEMPT_ADD);
-	if (!error && state_kept(p.state))
-		s->now.kept_bytes += (int64_t)len + (p.list_bytes > 0); /* the comma */
-	return error;
-}
 
 int store_attempts(struct store *s, int64_t delivery_id, struct buf *out)
 {

@@ -299,6 +299,7 @@ struct move {
 	unsigned from;
 	enum delivery_state to;
 	unsigned attempts;
+	const char *attempt; /* joins the list; NULL: nothing does */
 	int64_t due_ms;      /* kept ones keep theirs */
 	int64_t finished_ms; /* of kept ones */
 	const char *error;
@@ -308,7 +309,9 @@ struct move {
 static int delivery_move(
 	struct store *s, int64_t id, const struct move *m, enum delivery_state *was)
 {
+	size_t len = m->attempt ? strlen(m->attempt) : 0;
 	struct place p;
+	int64_t list_bytes;
 	int error = store_begin(s);
 
 	assert(m->to != DELIVERY_FRESH);
@@ -328,6 +331,7 @@ static int delivery_move(
 		bind_int(s, DELIVERY_MOVE, 4, state_waits(m->to) ? m->due_ms : p.due_ms);
 		bind_text(s, DELIVERY_MOVE, 5, m->error);
 		bind_int(s, DELIVERY_MOVE, 6, m->finished_ms);
+		bind_bytes(s, DELIVERY_MOVE, 7, m->attempt, len);
 		error = statement_run(s, DELIVERY_MOVE);
 	}
 	if (!error)
@@ -335,12 +339,15 @@ static int delivery_move(
 			p.pending + state_waits(m->to) - state_waits(p.state));
 	if (error)
 		return error;
-	s->now.kept_bytes += p.list_bytes * (state_kept(m->to) - state_kept(p.state));
+	list_bytes = p.list_bytes + (int64_t)len + (len && p.list_bytes); /* the comma */
+	s->now.kept_bytes +=
+		list_bytes * state_kept(m->to) - p.list_bytes * state_kept(p.state);
 	*was = p.state;
 	return 0;
 }
 
-int store_delivery_done(struct store *s, int64_t id, unsigned attempts, int64_t now_ms)
+int store_delivery_done(
+	struct store *s, int64_t id, unsigned attempts, const char *attempt, int64_t now_ms)
 {
 	enum delivery_state was;
 
@@ -349,13 +356,14 @@ int store_delivery_done(struct store *s, int64_t id, unsigned attempts, int64_t 
 			.from = FROM_OPEN,
 			.to = DELIVERY_DELIVERED,
 			.attempts = attempts,
+			.attempt = attempt,
 			.finished_ms = now_ms,
 		},
 		&was);
 }
 
-int store_delivery_retry(
-	struct store *s, int64_t id, unsigned attempts, int64_t due_ms, const char *error)
+int store_delivery_retry(struct store *s, int64_t id, unsigned attempts, const char *attempt,
+	int64_t due_ms, const char *error)
 {
 	enum delivery_state was;
 
@@ -364,14 +372,15 @@ int store_delivery_retry(
 			.from = FROM_OPEN,
 			.to = DELIVERY_RETRY,
 			.attempts = attempts,
+			.attempt = attempt,
 			.due_ms = due_ms,
 			.error = error,
 		},
 		&was);
 }
 
-int store_delivery_failed(
-	struct store *s, int64_t id, unsigned attempts, int64_t now_ms, const char *error)
+int store_delivery_failed(struct store *s, int64_t id, unsigned attempts, const char *attempt,
+	int64_t now_ms, const char *error)
 {
 	enum delivery_state was;
 
@@ -380,6 +389,7 @@ int store_delivery_failed(
 			.from = FROM_OPEN,
 			.to = DELIVERY_FAILED,
 			.attempts = attempts,
+			.attempt = attempt,
 			.finished_ms = now_ms,
 			.error = error,
 		},

@@ -140,12 +140,14 @@ void store_delivery_release(struct store_delivery *d);
 
 /* What became of a pending or a failed delivery; -ENOENT where it is no longer there, or delivered
  * already. Done and failed keep it, and its event, outside both lanes; retry puts it into the lane of
- * those tried. `error` may be NULL. now_ms is the real time. */
-int store_delivery_done(struct store *s, int64_t id, unsigned attempts, int64_t now_ms);
-int store_delivery_retry(
-	struct store *s, int64_t id, unsigned attempts, int64_t due_ms, const char *error);
-int store_delivery_failed(
-	struct store *s, int64_t id, unsigned attempts, int64_t now_ms, const char *error);
+ * those tried. `attempt` is one JSON object, which is appended to the delivery's list, or NULL: there was
+ * none. `error` may be NULL. now_ms is the real time. */
+int store_delivery_done(
+	struct store *s, int64_t id, unsigned attempts, const char *attempt, int64_t now_ms);
+int store_delivery_retry(struct store *s, int64_t id, unsigned attempts, const char *attempt,
+	int64_t due_ms, const char *error);
+int store_delivery_failed(struct store *s, int64_t id, unsigned attempts, const char *attempt,
+	int64_t now_ms, const char *error);
 
 /* Makes a failed delivery pending again, in the lane of those tried, with attempts 0; its list of
  * attempts stays. -ENOENT if it is not failed. */
@@ -157,9 +159,7 @@ int store_delivery_repeat(struct store *s, int64_t id, int64_t due_ms, int64_t *
  * -ENOENT. */
 int store_delivery_drop(struct store *s, int64_t id, enum store_state *out_state);
 
-/* One JSON object, appended to the delivery's list; kept and dropped with it. -ENOENT. */
-int store_attempt_add(struct store *s, int64_t delivery_id, const char *json, size_t len);
-/* Appends the list in order, "{…},{…}"; nothing where there is none, or no such delivery. -E2BIG: no
+/* Appends the list of attempts in order, "{…},{…}"; nothing where there is none, or no such delivery. -E2BIG: no
  * room in `out`. */
 int store_attempts(struct store *s, int64_t delivery_id, struct buf *out);
 

@@ -48,13 +48,12 @@ static void base_fill(struct store *s)
 		good(store_event_add(s, &e, 1, &event));
 		good(store_delivery_add(
 			s, event, i & 1 ? a : b, "deployment_request_failed", 5, &id));
-		good(store_attempt_add(s, id, "{\"n\":1}", 7));
 		if (i == 1)
-			good(store_delivery_done(s, id, 1, 2000));
+			good(store_delivery_done(s, id, 1, "{\"n\":1}", 2000));
 		else if (i == 2)
-			good(store_delivery_failed(s, id, 1, 2000, "HTTP status 404"));
+			good(store_delivery_failed(s, id, 1, "{\"n\":1}", 2000, "HTTP status 404"));
 		else if (i == 3)
-			good(store_delivery_retry(s, id, 1, 9000, "HTTP status 500"));
+			good(store_delivery_retry(s, id, 1, "{\"n\":1}", 9000, "HTTP status 500"));
 	}
 	good(store_commit(s));
 }
@@ -189,16 +188,15 @@ static void use_delivery(struct store *s, int64_t id, unsigned how)
 		store_delivery_release(&d);
 	}
 	(void)any(store_attempts(s, id, &list));
-	(void)any(store_attempt_add(s, id, "{}", 2));
 	switch (how % 6) {
 	case 0:
-		(void)any(store_delivery_done(s, id, 2, 3000));
+		(void)any(store_delivery_done(s, id, 2, "{}", 3000));
 		break;
 	case 1:
-		(void)any(store_delivery_retry(s, id, 2, 3000, "again"));
+		(void)any(store_delivery_retry(s, id, 2, "{}", 3000, "again"));
 		break;
 	case 2:
-		(void)any(store_delivery_failed(s, id, 2, 3000, NULL));
+		(void)any(store_delivery_failed(s, id, 2, "{}", 3000, NULL));
 		break;
 	case 3:
 		(void)any(store_delivery_replay(s, id, 3000));

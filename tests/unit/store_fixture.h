@@ -108,8 +108,8 @@ static inline int64_t work_add(int64_t hook_id, int64_t due_ms)
 
 static inline void attempts_add(int64_t id)
 {
-	assert_int_equal(store_attempt_add(s, id, "{\"n\":1}", 7), 0);
-	assert_int_equal(store_attempt_add(s, id, "{\"n\":2}", 7), 0);
+	assert_int_equal(store_delivery_retry(s, id, 1, "{\"n\":1}", 0, NULL), 0);
+	assert_int_equal(store_delivery_retry(s, id, 2, "{\"n\":2}", 0, NULL), 0);
 }
 
 /* The ids in a state, as "3 4 ", read in pages of 2. */

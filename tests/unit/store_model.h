@@ -242,42 +242,30 @@ static int step_delivery_move(void)
 	unsigned attempts = d->attempts + 1;
 	enum delivery_state to = DELIVERY_RETRY + pick(3);
 	int64_t due_ms = pick(100), finished_ms = 1 + pick(50);
+	size_t used = strlen(d->list);
+	char text[100], *attempt = pick(4) ? text : NULL;
 	int error;
 
+	snprintf(text, sizeof(text), "{\"a\":%0*u}", 1 + (int)pick(30), pick(9));
+	if (used + 1 + strlen(text) >= sizeof(d->list))
+		attempt = NULL;
 	if (to == DELIVERY_RETRY)
-		error = store_delivery_retry(s, d->id, attempts, due_ms, "text");
+		error = store_delivery_retry(s, d->id, attempts, attempt, due_ms, "text");
 	else if (to == DELIVERY_FAILED)
-		error = store_delivery_failed(s, d->id, attempts, finished_ms, NULL);
+		error = store_delivery_failed(s, d->id, attempts, attempt, finished_ms, NULL);
 	else
-		error = store_delivery_done(s, d->id, attempts, finished_ms);
+		error = store_delivery_done(s, d->id, attempts, attempt, finished_ms);
 	if ((!d->id || d->state == DELIVERY_DELIVERED) && error == -ENOENT)
 		return 0;
 	if (error)
 		return error;
+	if (attempt)
+		snprintf(d->list + used, sizeof(d->list) - used, "%s%s", used ? "," : "", attempt);
 	d->state = to;
 	d->attempts = attempts;
 	d->due_ms = to == DELIVERY_RETRY ? due_ms : d->due_ms;
 	d->finished_ms = to == DELIVERY_RETRY ? 0 : finished_ms;
 	return 0;
-}
-
-static int step_attempt_add(void)
-{
-	struct model_delivery *d = &now.deliveries[pick(DELIVERIES)];
-	char text[100];
-	size_t used = strlen(d->list);
-	int error, len = snprintf(text, sizeof(text), "{\"a\":%0*u}", 1 + (int)pick(30), pick(9));
-
-	if (used + 1 + (size_t)len >= sizeof(d->list))
-		return 0;
-	error = store_attempt_add(s, d->id, text, (size_t)len);
-	if (!d->id && error == -ENOENT)
-		return 0;
-	if (!error && used)
-		d->list[used++] = ',';
-	if (!error)
-		memcpy(d->list + used, text, (size_t)len + 1);
-	return error;
 }
 
 static int step_attempts(void)
@@ -484,8 +472,8 @@ static int (*const steps[])(void) = {
 	step_delivery_move,
 	step_delivery_move,
 	step_delivery_move,
-	step_attempt_add,
-	step_attempt_add,
+	step_delivery_move,
+	step_delivery_move,
 	step_attempts,
 	step_replay,
 	step_repeat,

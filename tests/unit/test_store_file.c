@@ -333,7 +333,7 @@ static void version_1_is_brought_up_to_date(void **state)
 	assert_string_equal(listed(1, STORE_FAILED), "5 ");
 	assert_int_equal(store_kept_bytes(s), 11);
 	assert_int_equal(store_delivery_replay(s, 5, 400), 0);
-	assert_int_equal(store_delivery_done(s, 4, 2, 400), 0);
+	assert_int_equal(store_delivery_done(s, 4, 2, NULL, 400), 0);
 	assert_int_equal(store_delivery_repeat(s, 4, 400, &id), 0);
 	assert_int_equal(id, 9);
 	assert_int_equal(store_backlog_bytes(s), 33);
