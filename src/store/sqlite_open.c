@@ -380,19 +380,28 @@ static int file_open(struct store *s, struct file *f, bool full_sync,
 	return 0;
 }
 
+/* One thread uses SQLite, and nobody asks what memory it has: no locks then, at each allocation. It refuses
+ * when it is in use already, in a process that opens a second store. */
+static void sqlite_alone(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int store_open(const char *dir, bool full_sync, const struct store_watcher *watcher,
 	struct err *err, struct store **out)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	char *path = sqlite3_mprintf("%s/queue.db", dir);
-	struct file f = {
-		.path = path,
-		.wal = sqlite3_mprintf("%s-wal", path),
-		.journal = sqlite3_mprintf("%s-journal", path),
-		.hooks = sqlite3_mprintf("%s/hooks", dir),
-	};
+	char *path;
+	struct file f = { 0 };
 	int error;
 
+	sqlite_alone();
+	path = sqlite3_mprintf("%s/queue.db", dir);
+	f.path = path;
+	f.wal = sqlite3_mprintf("%s-wal", path);
+	f.journal = sqlite3_mprintf("%s-journal", path);
+	f.hooks = sqlite3_mprintf("%s/hooks", dir);
 	if (!s || !path || !f.wal || !f.journal || !f.hooks) {
 		error = err_set(err, ENOMEM, ERR_NO_COLUMN, "no memory to open %s/queue.db", dir);
 	} else {
