@@ -303,8 +303,9 @@ static int turn(struct engine *e)
 	aging_turn(e);
 	housekeep(e);
 	bool sends = !e->stopping && !e->leaving;
+	/* The next ones are on their way while the disk is waited for. */
 	if (sends)
-		deliver_start_loaded(e); /* the next ones are on their way while the disk is waited for */
+		deliver_start_loaded(e);
 	(void)engine_commit(e); /* who waits for it has been told; the rest is tried again */
 	if (sends)
 		deliver_start(e);

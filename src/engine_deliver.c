@@ -225,10 +225,9 @@ static int64_t next_due(const struct engine *e, const struct result *r)
 	const struct flight *f = r->flight;
 	const struct hook *h = registry_by_id(e->registry, f->hook_id);
 	int64_t age = clock_age(e, f);
-	int64_t due =
-		verdict_next(&r->verdict, &r->outcome, h ? hook_schedule(h) : &schedule_standard,
-			f->attempts, age, e->now.due_ms, e->now.real_ms,
-			(uint32_t)strtoul(random, NULL, 16));
+	int64_t due = verdict_next(&r->verdict, &r->outcome,
+		h ? hook_schedule(h) : &schedule_standard, f->attempts, age, e->now.due_ms,
+		e->now.real_ms, (uint32_t)strtoul(random, NULL, 16));
 	bool retries =
 		r->verdict.action == VERDICT_RETRY || r->verdict.action == VERDICT_RETRY_SHORT;
 	if (h && h->max_age_ms && retries && age + (due - e->now.due_ms) > (int64_t)h->max_age_ms)

@@ -207,7 +207,7 @@ struct engine {
 	struct flight *flights; /* uthash by id */
 	struct result *results; /* the oldest first; */
 	unsigned result_count;
-	int64_t results_since_ms; /* and when it came */
+	int64_t results_since_ms;            /* and when it came */
 	struct aside *aside;                 /* uthash by id: deliveries that cannot be read */
 	int64_t record_due_ms;               /* recording failed: not before */
 	int64_t refill_due_ms;               /* reading the queue failed: not before */
@@ -311,10 +311,10 @@ struct request *deliver_request(
 
 /* ---- engine_deliver.c: what goes next → attempt → verdict → recorded */
 
-void deliver_start(struct engine *e);    /* hands out as many requests as may run */
+void deliver_start(struct engine *e); /* hands out as many requests as may run */
 /* The same of what is in memory, which has been committed: an open transaction need not be. */
 void deliver_start_loaded(struct engine *e);
-void deliver_collect(struct engine *e);  /* takes the client's outcomes */
+void deliver_collect(struct engine *e); /* takes the client's outcomes */
 /* Puts verdicts into the open transaction, if it is time. 0, or -errno: the turn is undone. */
 int deliver_record(struct engine *e);
 /* All three in the middle of a turn, so that those who receive do not wait for those who write. 0, or -errno:

@@ -340,8 +340,7 @@ static int delivery_move(
 	if (error)
 		return error;
 	list_bytes = p.list_bytes + (int64_t)len + (len && p.list_bytes); /* the comma */
-	s->now.kept_bytes +=
-		list_bytes * state_kept(m->to) - p.list_bytes * state_kept(p.state);
+	s->now.kept_bytes += list_bytes * state_kept(m->to) - p.list_bytes * state_kept(p.state);
 	*was = p.state;
 	return 0;
 }

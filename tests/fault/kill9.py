@@ -40,7 +40,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import actors  # noqa: E402
 from rig import BUILD, Rig, wait_for  # noqa: E402
 
-INFLIGHT = 128  # the default of max_inflight
+INFLIGHT = 2 * 128  # max_inflight are under way, and as many delivered and not recorded yet
 LATE_MS = 1000
 DAY = 86400
 RETRY_S = 2

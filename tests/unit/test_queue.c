@@ -61,6 +61,79 @@ static void a_delivery_starts_once_and_ends(void **state)
 	assert_int_equal(next(NOW), 0);
 }
 
+static void one_that_landed_leaves_its_place(void **state)
+{
+	struct queue_hook h = { .id = 1, .destination = "a", .max_inflight = 1 };
+	struct queue_row rows[] = { { 1, NOW }, { 2, NOW }, { 3, NOW } };
+
+	(void)state;
+	queue_hook_set(q, &h);
+	add_many(1, 1, 3);
+	assert_int_equal(next(NOW), 1);
+	assert_int_equal(next(NOW), 0);
+	queue_landed(q, 1, NOW);
+	queue_check(q);
+	assert_int_equal(queue_inflight(q), 0);
+	assert_int_equal(queue_hook_inflight(q, 1), 0);
+	assert_int_equal(queue_active(q), 1);
+	/* Its row is still there, and it is known. */
+	queue_look_again(q, 1, NOW);
+	serve(FRESH, rows, 3, NOW);
+	assert_int_equal(next(NOW), 2);
+	assert_int_equal(next(NOW), 0);
+	queue_landed(q, 2, NOW);
+	queue_hook_remove(q, 1);
+	queue_check(q);
+	done(1, QUEUE_GOOD, NOW);
+	done(2, QUEUE_GOOD, NOW);
+	assert_int_equal(queue_active(q), 0);
+}
+
+/* Its window grows as it lands, and not once more when it is done. */
+static void what_landed_is_good_news_once(void **state)
+{
+	struct queue_limits limits = queue_limits_default;
+
+	(void)state;
+	limits.window_start = 1;
+	start_with(limits);
+	hook(7, "a");
+	add_many(7, 1, 9);
+	assert_int_equal(next(NOW), 1);
+	queue_landed(q, 1, NOW);
+	assert_int_equal(destination("a", NOW).window, 2);
+	assert_int_equal(next(NOW), 2);
+	assert_int_equal(next(NOW), 3);
+	assert_int_equal(next(NOW), 0);
+	done(1, QUEUE_BAD, NOW);
+	assert_int_equal(destination("a", NOW).window, 2);
+	assert_int_equal(destination("a", NOW).inflight, 2);
+}
+
+static void the_next_of_an_ordered_hook_waits_for_the_record(void **state)
+{
+	const struct queue_row second = { 2, NOW };
+	struct queue_want w;
+
+	(void)state;
+	hook_ordered(7);
+	add_many(7, 1, 2);
+	assert_int_equal(next(NOW), 1);
+	w = want(7, FRESH, NOW);
+	fill(&w, &second, 1, NOW);
+	queue_landed(q, 1, NOW);
+	queue_check(q);
+	assert_int_equal(queue_inflight(q), 0);
+	assert_int_equal(next(NOW), 0);
+	done(1, QUEUE_GOOD, NOW);
+	assert_int_equal(next(NOW), 2);
+	queue_landed(q, 2, NOW);
+	queue_hook_remove(q, 7); /* it stays until then */
+	queue_check(q);
+	done(2, QUEUE_GOOD, NOW);
+	assert_int_equal(queue_active(q), 0);
+}
+
 static void unknown_hooks_are_ignored(void **state)
 {
 	(void)state;
@@ -564,6 +637,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_delivery_starts_once_and_ends),
+		TEST(one_that_landed_leaves_its_place),
+		TEST(what_landed_is_good_news_once),
+		TEST(the_next_of_an_ordered_hook_waits_for_the_record),
 		TEST(unknown_hooks_are_ignored),
 		TEST(a_retry_is_fetched_when_it_is_due),
 		TEST(the_start_finds_what_was_left),

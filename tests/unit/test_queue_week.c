@@ -223,6 +223,20 @@ static int64_t retry_delay(unsigned attempts)
 	return delay * (80 + below(40)) / 100;
 }
 
+static void start_all(void);
+
+/* Others start while it is recorded, and it must not itself: its row still waits in the store. */
+static void land_first(const struct row *r, int64_t id)
+{
+	const struct hook *h = &w.hooks[r->hook];
+
+	queue_landed(w.queue, id, w.now);
+	queue_check(w.queue);
+	start_all();
+	assert_int_equal(r->state, WAITING);
+	assert_true(!h->is.ordered || h->flying == 0);
+}
+
 static void land(unsigned place)
 {
 	unsigned index = w.air[place];
@@ -240,6 +254,8 @@ static void land(unsigned place)
 		queue_waiting(w.queue, h->is.id, r->attempts ? LANE_RETRY : LANE_FRESH, r->again);
 		return;
 	}
+	if (r->delivered && id % 2)
+		land_first(r, id);
 	queue_done(w.queue, id, r->answer, w.now);
 	if (r->pause)
 		queue_pause(w.queue, h->is.id, w.now + r->pause);
