@@ -443,6 +443,9 @@ static int64_t now_ms(void *ctx)
 
 static void wire_tree(struct engine *e)
 {
+	size_t *shown_len = calloc(files_root_count, sizeof(*shown_len));
+	if (!shown_len)
+		abort();
 	e->tree = (struct tree){
 		.registry = e->registry,
 		.types = &e->options->types,
@@ -451,6 +454,7 @@ static void wire_tree(struct engine *e)
 		.gid = getgid(),
 		.attributes = &e->attributes,
 		.start_ms = e->now.real_ms,
+		.shown_len = shown_len,
 		.backend = { .ctx = e,
 			.hook_make = hook_make,
 			.hook_remove = hook_remove,
@@ -568,6 +572,7 @@ void engine_free(struct engine *e)
 	deliver_forget(e);
 	tests_forget(e);
 	free((char *)e->tree.pipe_path);
+	free(e->tree.shown_len);
 	pipes_free(e);
 	dropped_close(e);
 	scratches_free(e->tree.scratches);

@@ -145,6 +145,7 @@ struct file_row {
 	enum topic topic;          /* what it shows, if that changes by itself */
 	bool tests;                /* a write starts a test and is answered with its outcome */
 	bool config;               /* config.json: a write replaces the hook's content */
+	bool of_all;               /* it tells of each hook: with many, much work */
 	enum delivery_state state; /* FILE_QUEUE: of those in it */
 	void (*show)(const struct tree *t, const struct node *n, struct buf *out);
 	const char *summary; /* one sentence */
@@ -165,6 +166,7 @@ struct tree {
 	const struct attributes *attributes; /* of what is no hook's */
 	int64_t start_ms;                    /* mtime of what never changes */
 	const char *pipe_path; /* events.fifo is a symbolic link to it; NULL: a pipe in the mount */
+	size_t *shown_len; /* of the root's rows: bytes shown last, 0: not yet; NULL: not kept */
 };
 
 enum node_kind {
@@ -199,6 +201,8 @@ struct node {
 #define TREE_PATH_MAX 512
 /* Bytes that one file may show; metrics.prom has some 500 a hook. */
 #define SHOWN_MAX ((size_t)256 << 20)
+/* With more hooks than this, what tells of all of them is not made for its size alone. */
+#define HOOKS_SIZED_MAX 100
 
 /* The inode numbers of a hook's directories: that behind `ino`, its own behind 0; 0 at the end. */
 uint64_t tree_hook_dir(int64_t hook_id, uint64_t ino);

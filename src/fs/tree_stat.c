@@ -5,6 +5,7 @@
 #include "fs/scratch.h"
 #include "fs/tree.h"
 #include "model/attributes.h"
+#include "model/registry.h"
 #include "util/buf.h"
 
 #include <string.h>
@@ -108,8 +109,21 @@ static void stat_scratch(const struct scratch *f, struct stat *st, int64_t *mtim
 	*mtime_ms = f->mtime_ms;
 }
 
+/* Of what takes long to show: as somebody has last opened it. A mount of many hooks would be held up by
+ * whoever lists its root. 0: it is to be shown. */
+static size_t known_size(const struct tree *t, const struct node *n)
+{
+	if (n->kind != NODE_ROOT_FILE || !n->row->of_all || !t->shown_len ||
+		registry_count(t->registry) <= HOOKS_SIZED_MAX)
+		return 0;
+	return t->shown_len[n->row - files_root];
+}
+
 static off_t shown_size(const struct tree *t, const struct node *n)
 {
+	size_t known = known_size(t, n);
+	if (known)
+		return (off_t)known;
 	if (n->kind == NODE_SCRATCH)
 		return (off_t)n->scratch->bytes.len;
 	struct buf b = BUF_SECRET(SHOWN_MAX);

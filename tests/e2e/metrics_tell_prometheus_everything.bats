@@ -39,6 +39,17 @@ events() {
   is 0 webhookfs_hooks
 }
 
+@test 'with many hooks the file is read whole, whatever size it had before' {
+  local i
+  ls -l "$MNT" >"$HERE/listed"
+  for ((i = 1; i <= 200; i++)); do mkdir "$MNT/hooks/h$i"; done
+  cp "$MNT/metrics.prom" "$HERE/copied"
+  is 200 webhookfs_hooks
+  "$PROMETHEUS" "$HERE/copied"
+  [ "$("$PROMETHEUS" "$HERE/copied" webhookfs_hook_state hook=h200 state=incomplete)" = 1 ]
+  [ "$(stat -c %s "$MNT/metrics.prom")" = "$(wc -c <"$HERE/copied")" ]
+}
+
 @test 'what is accepted, delivered, retried and given up is counted by hook' {
   start_sink
   answer /good times 2 status 500
