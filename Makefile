@@ -33,6 +33,8 @@ ALL_CPPFLAGS = -Isrc -D_GNU_SOURCE -DFUSE_USE_VERSION=314 -DWEBHOOKFS_VERSION='"
 	$(shell $(PKG_CONFIG) --cflags $(LIBS)) $(CPPFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LDLIBS = $(shell $(PKG_CONFIG) --libs $(LIBS))
+# For a library that looks for it in whom it is loaded by; see http/client.c.
+EXPORTED = -Wl,--export-dynamic-symbol=_gnutls_global_init_skip
 
 SRC := $(wildcard src/*.c src/*/*.c)
 OBJ := $(SRC:src/%.c=$B/%.o)
@@ -51,7 +53,7 @@ UNIT := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 all: $B/webhookfs $B/webhookfs-top  ## the program (also without a word)
 
 $B/webhookfs: $B/main.o $(LIB)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(EXPORTED) -o $@ $^ $(LDLIBS)
 
 $B/webhookfs-top: $B/top/main.o $(LIB)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $$($(PKG_CONFIG) --libs $(TOP_LIBS))
