@@ -20,7 +20,7 @@ from measure import Daemon, wait_for
 HOOKS = 10
 DELIVERED = 100  # before it is idle: the thread of requests is there, and connections are open
 WATCHED_S = 60
-SETTLES_S = 120
+SETTLES_S = 600
 
 
 def switches(pid):
@@ -80,12 +80,13 @@ def figure(key, facts):
     return {"events": facts[key], "seconds": 1, "cpu_s": 0, **facts}
 
 
-def settle(pid):
-    """Until nothing has been switched for two seconds: what follows the last delivery is done."""
+def settle(pid, quiet_s):
+    """Until nothing has been switched for so long: what follows the last delivery is done, among it a look
+    a minute later for what need not be kept any more."""
     end = time.monotonic() + SETTLES_S
     while time.monotonic() < end:
         before = switches(pid)
-        time.sleep(2)
+        time.sleep(quiet_s)
         if switches(pid) == before:
             return True
     return False
@@ -95,7 +96,7 @@ def fresh(*options):
     """A daemon just started."""
     with Daemon() as d:
         d.start(*options)
-        settle(d.process.pid)
+        settle(d.process.pid, 2)
         return figure("rss_kib", memory(d.process.pid))
 
 
@@ -115,7 +116,7 @@ def after_work(url, seconds):
         d.events(DELIVERED)
         d.wait("delivered", HOOKS * DELIVERED)
         pid = d.process.pid
-        settled = settle(pid)
+        settled = settle(pid, seconds + 2)
         before = switches(pid)
         begin = time.monotonic()
         time.sleep(seconds)
