@@ -1,5 +1,7 @@
 #include "util/buf.h"
 
+#include "util/text.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +27,7 @@ static char *resize(struct buf *b, size_t cap)
 }
 
 /* Makes room for `extra` more bytes and their NUL; false with the sticky error set if it cannot. */
-static bool reserve(struct buf *b, size_t extra)
+static bool grow(struct buf *b, size_t extra)
 {
 	size_t need, cap;
 	char *data;
@@ -53,6 +55,12 @@ static bool reserve(struct buf *b, size_t extra)
 	b->data = data;
 	b->cap = cap;
 	return true;
+}
+
+/* Likewise, and quick where there is room: what was allocated is never beyond `max`. */
+static inline bool reserve(struct buf *b, size_t extra)
+{
+	return (extra < b->cap - b->len && !b->error) || grow(b, extra);
 }
 
 static void set_len(struct buf *b, size_t len)
@@ -90,14 +98,49 @@ void buf_add(struct buf *b, const void *data, size_t len)
 	set_len(b, b->len + len);
 }
 
-void buf_adds(struct buf *b, const char *str)
+void buf_expect(struct buf *b, size_t len)
 {
-	buf_add(b, str, strlen(str));
+	if (!b->error && b->len <= b->max && len <= b->max - b->len)
+		(void)reserve(b, len); /* what cannot be had now is asked for again */
 }
 
 void buf_addc(struct buf *b, char c)
 {
-	buf_add(b, &c, 1);
+	if (!reserve(b, 1))
+		return;
+	b->data[b->len] = c;
+	b->data[++b->len] = '\0';
+}
+
+void buf_addu(struct buf *b, uint64_t n, unsigned digits)
+{
+	char text[20]; /* of UINT64_MAX */
+	size_t at = sizeof(text);
+
+	do
+		text[--at] = (char)('0' + n % 10);
+	while (n /= 10);
+	while (sizeof(text) - at < digits && at)
+		text[--at] = '0';
+	buf_add(b, text + at, sizeof(text) - at);
+}
+
+void buf_addi(struct buf *b, int64_t n)
+{
+	if (n < 0)
+		buf_addc(b, '-');
+	buf_addu(b, n < 0 ? -(uint64_t)n : (uint64_t)n, 0);
+}
+
+void buf_add_hex(struct buf *b, const void *data, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *bytes = data;
+
+	for (size_t i = 0; i < len; i++) {
+		buf_addc(b, digits[bytes[i] >> 4]);
+		buf_addc(b, digits[bytes[i] & 15]);
+	}
 }
 
 void buf_addf(struct buf *b, const char *fmt, ...)
@@ -169,25 +212,27 @@ void buf_add_json(struct buf *b, const char *data, size_t len)
 {
 	size_t plain = 0; /* where the run of bytes that need no escape began */
 
+	buf_expect(b, len + 2);
 	buf_addc(b, '"');
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)data[i];
-		unsigned point = c;
+	for (size_t i = text_json_run(data, len); i < len; i += text_json_run(data + i, len - i)) {
+		unsigned point = (unsigned char)data[i];
 		size_t n = 1;
-		char s;
+		char letter;
 
-		if (c >= ' ' && c != '"' && c != '\\' && c < 0x7f)
-			continue;
-		if (c >= 0x7f)
+		if (point >= 0x7f)
 			n = json_active((const unsigned char *)data + i, len - i, &point);
-		if (!n)
+		if (!n) {
+			do
+				i++;
+			while (i < len && ((unsigned char)data[i] & 0xc0) == 0x80);
 			continue;
+		}
 		buf_add(b, data + plain, i - plain);
-		i += n - 1;
-		plain = i + 1;
-		s = json_short(c);
-		if (s)
-			buf_add(b, (char[]){ '\\', s }, 2);
+		i += n;
+		plain = i;
+		letter = json_short((unsigned char)point);
+		if (letter && n == 1)
+			buf_add(b, (char[]){ '\\', letter }, 2);
 		else
 			buf_addf(b, "\\u%04X", point);
 	}

@@ -11,6 +11,8 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 struct buf {
 	char *data;
@@ -34,10 +36,20 @@ void buf_init(struct buf *b, size_t max);
 void buf_release(struct buf *b); /* frees (wiping if asked), and leaves an empty, usable buffer */
 void buf_reset(struct buf *b);   /* empties, forgets the error, keeps the memory */
 
+/* Allocates once for so many bytes more, where they are foreseen; too many set no error. */
+void buf_expect(struct buf *b, size_t len);
 void buf_add(struct buf *b, const void *data, size_t len);
-void buf_adds(struct buf *b, const char *str);
+static inline void buf_adds(struct buf *b, const char *str)
+{
+	buf_add(b, str, strlen(str)); /* here, so that the length of a constant is one */
+}
 void buf_addc(struct buf *b, char c);
+/* For what is written seldom: where each event passes, printf costs more than all the rest. */
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_addi(struct buf *b, int64_t n);
+/* Decimal, with zeros in front up to `digits`, which is at most 20. */
+void buf_addu(struct buf *b, uint64_t n, unsigned digits);
+void buf_add_hex(struct buf *b, const void *data, size_t len); /* two lower-case digits a byte */
 /* Appends a JSON string, quotes included, in which nothing acts on a terminal; `data` must be valid UTF-8. */
 void buf_add_json(struct buf *b, const char *data, size_t len);
 

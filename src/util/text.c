@@ -240,20 +240,63 @@ void text_add_size(struct buf *b, uint64_t bytes)
 
 /* ---- time */
 
+#define DAY_S      (24 * 60 * 60)
+#define ERA_DAYS   146097 /* 400 years, after which the calendar begins anew */
+#define EPOCH_DAYS 719468 /* 1970-01-01, counted from 0000-03-01 */
+
+/*
+ * The date of a day since the epoch. Years are taken to begin in March, so that February, whose length
+ * differs, is their end: month and day then follow from the number of the day. gmtime takes seven times as
+ * long, for any zone could have leap seconds.
+ */
+static void date_of(int64_t day, int64_t *year, unsigned *month, unsigned *mday)
+{
+	int64_t shifted = day + EPOCH_DAYS;
+	int64_t era = (shifted >= 0 ? shifted : shifted - (ERA_DAYS - 1)) / ERA_DAYS;
+	unsigned d = (unsigned)(shifted - era * ERA_DAYS); /* 0 to 146096 */
+	unsigned y = (d - d / 1460 + d / 36524 - d / 146096) / 365;
+	unsigned in_year = d - (365 * y + y / 4 - y / 100); /* 0: 1 March */
+	unsigned m = (5 * in_year + 2) / 153; /* 0: March; five months have 153 days */
+
+	*mday = in_year - (153 * m + 2) / 5 + 1;
+	*month = m < 10 ? m + 3 : m - 9;
+	*year = era * 400 + y + (*month <= 2);
+}
+
+/* Two digits and what stands behind them. */
+static char *put_two(char *to, unsigned n, char behind)
+{
+	*to++ = (char)('0' + n / 10);
+	*to++ = (char)('0' + n % 10);
+	*to++ = behind;
+	return to;
+}
+
 void text_add_time(struct buf *b, int64_t ms)
 {
-	int64_t part = ms % 1000;
-	time_t seconds = ms / 1000;
-	struct tm tm;
+	int64_t part = ms % 1000, seconds = ms / 1000, day, year;
+	unsigned month, mday, second;
+	char text[sizeof("-11-23T10:24:00.")], *to = text;
 
 	if (part < 0) {
 		part += 1000;
 		seconds--;
 	}
-	if (!gmtime_r(&seconds, &tm))
-		memset(&tm, 0, sizeof(tm)); /* a year beyond int: no clock shows it */
-	buf_addf(b, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)part);
+	day = seconds / DAY_S - (seconds % DAY_S < 0);
+	second = (unsigned)(seconds - day * DAY_S);
+	date_of(day, &year, &month, &mday);
+	if (year < 0)
+		buf_addc(b, '-');
+	buf_addu(b, (uint64_t)(year < 0 ? -year : year), year < 0 ? 3 : 4);
+	*to++ = '-';
+	to = put_two(to, month, '-');
+	to = put_two(to, mday, 'T');
+	to = put_two(to, second / 3600, ':');
+	to = put_two(to, second / 60 % 60, ':');
+	to = put_two(to, second % 60, '.');
+	buf_add(b, text, (size_t)(to - text));
+	buf_addu(b, (uint64_t)part, 3);
+	buf_addc(b, 'Z');
 }
 
 /* A text and how far it was understood; `ok` goes false at the first byte that is not expected. */

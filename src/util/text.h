@@ -53,6 +53,9 @@ size_t text_cut(const char *text, size_t len, size_t max);
 /* Offset of the first byte that is not well-formed UTF-8 (surrogates and overlong forms are not),
  * or len. */
 size_t text_utf8_check(const char *text, size_t len);
+/* How many bytes of the text, from its first, a JSON string holds as they are: ASCII but for controls, DEL, '"'
+ * and '\\'. */
+size_t text_json_run(const char *text, size_t len);
 /* An HTTP token (RFC 9110 §5.6.2), not empty. */
 bool text_is_token(const char *text, size_t len);
 

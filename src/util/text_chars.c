@@ -39,18 +39,58 @@ static size_t utf8_sequence(const unsigned char *s, size_t len)
 	return need;
 }
 
+/*
+ * Eight bytes are looked at as one number. In EACH(byte) all are the same; a byte's highest bit is set in
+ * LESS(word, n) if the byte is less than n, up to the first such byte; behind it a borrow may set others.
+ */
+#define EACH(byte)    (UINT64_C(0x0101010101010101) * (byte))
+#define HIGH          EACH(0x80)
+#define LESS(word, n) (((word)-EACH(n)) & ~(word)&HIGH)
+
+static uint64_t eight(const char *text)
+{
+	uint64_t word;
+
+	memcpy(&word, text, sizeof(word));
+	return word;
+}
+
 size_t text_utf8_check(const char *text, size_t len)
 {
 	size_t pos = 0;
 
 	while (pos < len) {
-		size_t n = utf8_sequence((const unsigned char *)text + pos, len - pos);
+		size_t n = len - pos >= 8 && !(eight(text + pos) & HIGH)
+			? 8
+			: utf8_sequence((const unsigned char *)text + pos, len - pos);
 
 		if (!n)
 			break;
 		pos += n;
 	}
 	return pos;
+}
+
+static bool is_json_plain(char c)
+{
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
+size_t text_json_run(const char *text, size_t len)
+{
+	size_t i = 0;
+
+	while (len - i >= 8) {
+		uint64_t word = eight(text + i);
+
+		if ((word & HIGH) | LESS(word, ' ') | LESS(word ^ EACH('"'), 1) |
+			LESS(word ^ EACH('\\'), 1) | LESS(word ^ EACH(0x7f), 1))
+			break;
+		i += 8;
+	}
+	while (i < len && is_json_plain(text[i]))
+		i++;
+	return i;
 }
 
 size_t text_cut(const char *text, size_t len, size_t max)
@@ -114,7 +154,8 @@ void text_add_word(struct buf *b, const char *text, size_t len)
 	for (size_t i = 0; i < len; i += n) {
 		n = graphic_sequence(text + i, len - i);
 		if (!n || text[i] == ' ' || text[i] == '\\') {
-			buf_addf(b, "\\x%02x", (unsigned char)text[i]);
+			buf_adds(b, "\\x");
+			buf_add_hex(b, text + i, 1);
 			n = 1;
 		} else {
 			buf_add(b, text + i, n);

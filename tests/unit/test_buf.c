@@ -35,6 +35,59 @@ static void test_appends_bytes_strings_characters_and_formats(void **state)
 	assert_buf(&b, "");
 }
 
+static void test_appends_numbers_in_decimal_and_bytes_in_hexadecimal(void **state)
+{
+	static const struct {
+		uint64_t n;
+		unsigned digits;
+		const char *shown;
+	} rows[] = {
+		{ 0, 0, "0" },
+		{ 0, 3, "000" },
+		{ 7, 3, "007" },
+		{ 10, 1, "10" },
+		{ 1234, 3, "1234" },
+		{ UINT64_MAX, 0, "18446744073709551615" },
+		{ 1, 20, "00000000000000000001" },
+	};
+	struct buf b = BUF(1000);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		buf_reset(&b);
+		buf_addu(&b, rows[i].n, rows[i].digits);
+		assert_buf(&b, rows[i].shown);
+	}
+	buf_reset(&b);
+	buf_addi(&b, INT64_MIN);
+	buf_addi(&b, 0);
+	buf_addi(&b, INT64_MAX);
+	assert_buf(&b, "-922337203685477580809223372036854775807");
+	buf_reset(&b);
+	buf_add_hex(&b, "\x00\x0f\xa5\xff", 4);
+	assert_buf(&b, "000fa5ff");
+	buf_release(&b);
+}
+
+static void test_what_is_expected_is_allocated_once_and_asks_for_nothing(void **state)
+{
+	struct buf b = BUF(1000);
+	char *data;
+
+	(void)state;
+	buf_expect(&b, 900);
+	data = b.data;
+	assert_non_null(data);
+	assert_buf(&b, "");
+	for (int i = 0; i < 900; i++)
+		buf_addc(&b, 'x');
+	assert_ptr_equal(b.data, data);
+	buf_expect(&b, 101);
+	assert_int_equal(buf_error(&b), 0);
+	assert_int_equal(b.len, 900);
+	buf_release(&b);
+}
+
 static void test_adding_nothing_is_fine(void **state)
 {
 	struct buf b = BUF(0);
@@ -272,6 +325,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_appends_bytes_strings_characters_and_formats),
+		cmocka_unit_test(test_appends_numbers_in_decimal_and_bytes_in_hexadecimal),
+		cmocka_unit_test(test_what_is_expected_is_allocated_once_and_asks_for_nothing),
 		cmocka_unit_test(test_adding_nothing_is_fine),
 		cmocka_unit_test(test_the_maximum_is_reached_but_never_passed),
 		cmocka_unit_test(test_an_error_sticks_and_drops_what_follows_whole),

@@ -7,8 +7,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -306,6 +308,35 @@ static void test_times_show_and_parse_back(void **state)
 	}
 }
 
+/* Against the C library, through leap years, centuries and both ends. */
+static void test_every_day_has_its_date(void **state)
+{
+	(void)state;
+	for (int64_t day = -800000; day < 3000000; day += 17) {
+		int64_t ms = day * 86400000 + (day & 0xffff) * 1317 + 3;
+		time_t seconds = ms / 1000 - (ms % 1000 < 0);
+		char expected[64], date[32];
+		struct buf b = BUF(100);
+		struct tm tm;
+
+		gmtime_r(&seconds, &tm);
+		strftime(date, sizeof(date), "%m-%dT%H:%M:%S", &tm);
+		snprintf(expected, sizeof(expected), "%04d-%s.%03dZ", tm.tm_year + 1900, date,
+			(int)(ms - seconds * 1000));
+		text_add_time(&b, ms);
+		assert_string_equal(buf_str(&b), expected);
+		buf_release(&b);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		struct buf b = BUF(100);
+
+		text_add_time(&b, i ? INT64_MAX : INT64_MIN);
+		assert_string_equal(buf_str(&b),
+			i ? "292278994-08-17T07:12:55.807Z" : "-292275055-05-16T16:47:04.192Z");
+		buf_release(&b);
+	}
+}
+
 static void test_utf8(void **state)
 {
 	static const struct {
@@ -538,6 +569,24 @@ static void test_trim(void **state)
 	}
 }
 
+static void test_bytes_that_a_json_string_holds_as_they_are(void **state)
+{
+	(void)state;
+	for (unsigned c = 0; c < 256; c++) {
+		bool plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+
+		for (size_t at = 0; at < 20; at++) {
+			char text[20];
+
+			memset(text, '~', sizeof(text));
+			text[at] = (char)c;
+			assert_int_equal(text_json_run(text, sizeof(text)), plain ? 20 : at);
+			assert_int_equal(text_utf8_check(text, sizeof(text)), c < 0x80 ? 20 : at);
+		}
+	}
+	assert_int_equal(text_json_run("", 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -548,7 +597,9 @@ int main(void)
 		cmocka_unit_test(test_durations_and_sizes_show_the_largest_unit_that_divides),
 		cmocka_unit_test(test_times_parse),
 		cmocka_unit_test(test_times_show_and_parse_back),
+		cmocka_unit_test(test_every_day_has_its_date),
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_bytes_that_a_json_string_holds_as_they_are),
 		cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_quotes_are_bounded_and_printable),
 		cmocka_unit_test(test_words_of_strangers_are_escaped),
