@@ -41,13 +41,27 @@ const char *outcome_connection(const struct outcome *o)
 	return o->kept ? "kept" : o->connects ? "new" : NULL;
 }
 
+/* What most take besides what they keep of the response. */
+#define ATTEMPT_LEN 320
+
 /* Hundreds of thousands of these are kept, so what did not happen takes one byte. */
 static void add_ms(struct buf *out, const char *key, uint32_t us)
 {
-	if (us)
-		buf_addf(out, ",\"%s\":%u.%03u", key, us / 1000, us % 1000);
-	else
-		buf_addf(out, ",\"%s\":0", key);
+	buf_adds(out, key);
+	buf_addu(out, us / 1000, 0);
+	if (us) {
+		buf_addc(out, '.');
+		buf_addu(out, us % 1000, 3);
+	}
+}
+
+static void add_word(struct buf *out, const char *key, const char *word)
+{
+	if (!word)
+		return;
+	buf_adds(out, key);
+	buf_adds(out, word);
+	buf_addc(out, '"');
 }
 
 /* ---- headers */
@@ -119,11 +133,16 @@ void outcome_headers_json(const struct outcome *o, struct buf *out)
 
 void outcome_json(const struct outcome *o, unsigned number, int64_t time_ms, struct buf *out)
 {
-	buf_addf(out, "{\"attempt\":%u,\"time\":\"", number);
+	buf_expect(out, ATTEMPT_LEN + o->head_len + o->body_len);
+	buf_adds(out, "{\"attempt\":");
+	buf_addu(out, number, 0);
+	buf_adds(out, ",\"time\":\"");
 	text_add_time(out, time_ms);
-	buf_addf(out, "\",\"outcome\":\"%s\",\"http_status\":", outcome_name(o->kind));
-	if (o->http_status)
-		buf_addf(out, "%d", o->http_status);
+	buf_adds(out, "\",\"outcome\":\"");
+	buf_adds(out, outcome_name(o->kind));
+	buf_adds(out, "\",\"http_status\":");
+	if (o->http_status > 0)
+		buf_addu(out, (unsigned)o->http_status, 0);
 	else
 		buf_adds(out, "null");
 	buf_adds(out, ",\"error\":");
@@ -131,21 +150,21 @@ void outcome_json(const struct outcome *o, unsigned number, int64_t time_ms, str
 		buf_add_json(out, o->error, strlen(o->error));
 	else
 		buf_adds(out, "null");
-	add_ms(out, "dns_ms", o->us.dns);
-	add_ms(out, "connect_ms", o->us.connect);
-	add_ms(out, "tls_ms", o->us.tls);
-	add_ms(out, "first_byte_ms", o->us.first_byte);
-	add_ms(out, "total_ms", o->us.total);
-	if (outcome_connection(o))
-		buf_addf(out, ",\"connection\":\"%s\"", outcome_connection(o));
-	if (o->http_version)
-		buf_addf(out, ",\"http_version\":\"%s\"", o->http_version);
+	add_ms(out, ",\"dns_ms\":", o->us.dns);
+	add_ms(out, ",\"connect_ms\":", o->us.connect);
+	add_ms(out, ",\"tls_ms\":", o->us.tls);
+	add_ms(out, ",\"first_byte_ms\":", o->us.first_byte);
+	add_ms(out, ",\"total_ms\":", o->us.total);
+	add_word(out, ",\"connection\":\"", outcome_connection(o));
+	add_word(out, ",\"http_version\":\"", o->http_version);
 	if (o->head_len) {
 		buf_adds(out, ",\"headers\":");
 		outcome_headers_json(o, out);
 	}
 	if (o->body_len) {
-		buf_addf(out, ",\"body_bytes\":%zu,\"body\":", o->body_len);
+		buf_adds(out, ",\"body_bytes\":");
+		buf_addu(out, o->body_len, 0);
+		buf_adds(out, ",\"body\":");
 		buf_add_json(out, o->body, text_utf8_check(o->body, o->body_len));
 	}
 	buf_addc(out, '}');

@@ -14,7 +14,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -231,8 +230,7 @@ static int add_hex_hmac(
 	if (rc < 0)
 		return rc;
 	buf_adds(out, name);
-	for (size_t i = 0; i < sizeof(mac); i++)
-		buf_addf(out, "%02x", mac[i]);
+	buf_add_hex(out, mac, sizeof(mac));
 	return 0;
 }
 
@@ -283,7 +281,8 @@ static int stripe_sign(const struct sign_keys *keys, int64_t timestamp_s, const 
 {
 	int rc = 0;
 
-	buf_addf(out, "t=%" PRId64, timestamp_s);
+	buf_adds(out, "t=");
+	buf_addi(out, timestamp_s);
 	for (size_t i = 0; i < keys->count && rc == 0; i++)
 		rc = add_hex_hmac(out, ",v1=", &keys->key[i], content);
 	return rc;
@@ -407,10 +406,15 @@ int sign_value(const struct sign_keys *keys, const char *id, int64_t timestamp_s
 	size_t before = out->len;
 	int rc;
 
-	if (s->id)
-		buf_addf(&content, "%s.", id);
-	if (s->timestamp)
-		buf_addf(&content, "%" PRId64 ".", timestamp_s);
+	buf_expect(&content, content.max); /* no copy of the body is left behind by growing */
+	if (s->id) {
+		buf_adds(&content, id);
+		buf_addc(&content, '.');
+	}
+	if (s->timestamp) {
+		buf_addi(&content, timestamp_s);
+		buf_addc(&content, '.');
+	}
 	buf_add(&content, body, len);
 
 	rc = buf_error(&content);

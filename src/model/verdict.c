@@ -116,6 +116,8 @@ int64_t verdict_retry_after(const struct outcome *o, int64_t real_now_ms)
 	size_t digits = strspn(text, "0123456789");
 	int64_t date_ms;
 
+	if (!*text)
+		return 0;
 	if (digits > 0 && text[digits + strspn(text + digits, " \t")] == '\0') {
 		unsigned long long s = strtoull(text, NULL, 10); /* too many digits: the largest */
 
