@@ -13,7 +13,7 @@ comma := ,
 # V=1 shows the commands.
 Q = $(if $(V),,@echo '  $@';)
 
-LIBS := fuse3 libcurl jansson sqlite3 libcrypto uuid
+LIBS := fuse3 libcurl jansson sqlite3 libcrypto
 # webhookfs-top is a program of its own, so that the daemon has no ncurses in it.
 TOP_LIBS := ncursesw jansson
 B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
@@ -213,7 +213,7 @@ include contrib/package.mk
 # ---- what all this needs, from Debian's packages
 
 DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev libjansson-dev \
-	libsqlite3-dev libssl-dev libncurses-dev uuid-dev uthash-dev
+	libsqlite3-dev libssl-dev libncurses-dev uthash-dev
 DEPS_RUN := fuse3 ca-certificates
 DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-rt-dev libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
 	nginx-light mandoc shellcheck sqlite3 python3 python3-yaml perl rsync inotify-tools acl ansible-core \

@@ -410,7 +410,11 @@ static int open_parts(struct engine *e, struct err *err)
 	char seed[9];
 	id_random_hex(seed, 8);
 
-	int r = loop_new(on_signal, e, &e->loop);
+	int r = id_space_new(e->options->project, &e->ids);
+	if (r)
+		return err_set(
+			err, -r, ERR_NO_COLUMN, "libcrypto has no SHA-1, which ids are made with");
+	r = loop_new(on_signal, e, &e->loop);
 	if (r)
 		return err_set(err, -r, ERR_NO_COLUMN, "cannot wait for events: %s", strerror(-r));
 	e->now = loop_now(e->loop);
@@ -588,5 +592,6 @@ void engine_free(struct engine *e)
 	store_close(e->store);
 	loop_free(e->loop);
 	free(e->arrivals);
+	id_space_free(e->ids);
 	free(e);
 }

@@ -112,7 +112,7 @@ static int store_hits(
 			return -ENOMEM;
 		id_uuid_random(ev->request_id);
 	}
-	int r = payload_render(&p, ev, &e->options->types, e->options->project);
+	int r = payload_render(&p, ev, &e->options->types, e->options->project, e->ids);
 	if (r)
 		return r;
 	const struct store_event stored = { .accepted_ms = e->now.real_ms,

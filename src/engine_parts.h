@@ -180,6 +180,7 @@ struct engine {
 	struct client *client;
 	struct fs *fs;
 	struct mountwatch *mountwatch;
+	struct id_space *ids; /* the project's */
 	struct tree tree;
 	struct attributes attributes;
 

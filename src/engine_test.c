@@ -117,7 +117,7 @@ static int send_test(struct engine *e, const struct hook *h, struct test_event *
 			return -ENOMEM;
 		id_uuid_random(t->event.request_id);
 	}
-	int r = payload_render(&p, &t->event, h->types, e->options->project);
+	int r = payload_render(&p, &t->event, h->types, e->options->project, e->ids);
 	if (r)
 		return r;
 	event_name_show(h->types, object_target(&t->event.object, h->types).type, t->phase, &name);

@@ -9,7 +9,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,51 +37,79 @@ static void add_string(struct buf *out, const char *text)
 		buf_adds(out, "null");
 }
 
+static void add_around(struct buf *out, const char *before, const char *text, const char *behind)
+{
+	buf_adds(out, before);
+	buf_adds(out, text);
+	buf_adds(out, behind);
+}
+
+static char *add_part(char *to, const char *part)
+{
+	size_t len = strlen(part);
+
+	memcpy(to, part, len);
+	return to + len;
+}
+
 /* The names of UUIDs are made of what identifies the object, so every host makes the same. */
-static void add_id(struct buf *out, const char *given, const char *project, const char *type,
+static void add_id(struct buf *out, const char *given, struct id_space *ids, const char *type,
 	const char *name, const char *version)
 {
-	char path[TYPE_NAME_MAX + 2 * OBJECT_PART_MAX + 3];
+	char path[TYPE_NAME_MAX + 2 * OBJECT_PART_MAX + 2]; /* object_parse bounds the parts */
 	char uuid[ID_UUID_LEN + 1];
+	char *end = path;
 
 	if (given) {
 		add_string(out, given);
 		return;
 	}
-	(void)snprintf(path, sizeof(path), "%s/%s%s%s", type, name, version ? "/" : "",
-		version ? version : ""); /* fits: object_parse bounds the parts */
-	id_uuid_named(project, path, uuid);
+	end = add_part(end, type);
+	*end++ = '/';
+	end = add_part(end, name);
+	if (version) {
+		*end++ = '/';
+		end = add_part(end, version);
+	}
+	id_uuid_named(ids, path, (size_t)(end - path), uuid);
 	add_string(out, uuid);
 }
 
 static void add_fields(struct buf *out, const struct event *e, struct target target,
-	const char *type, const char *project)
+	const char *type, struct id_space *ids)
 {
-	buf_addf(out, "\"%s_id\":", type);
-	add_id(out, e->object_id, project, type, target.name, NULL);
-	buf_addf(out, ",\"%s_name\":", type);
+	add_around(out, "\"", type, "_id\":");
+	add_id(out, e->object_id, ids, type, target.name, NULL);
+	add_around(out, ",\"", type, "_name\":");
 	add_string(out, target.name);
-	buf_addf(out, ",\"%s_version_id\":", type);
+	add_around(out, ",\"", type, "_version_id\":");
 	if (target.version || e->version_id)
-		add_id(out, e->version_id, project, type, target.name, target.version);
+		add_id(out, e->version_id, ids, type, target.name, target.version);
 	else
 		buf_adds(out, "null");
-	buf_addf(out, ",\"%s_version_name\":", type);
+	add_around(out, ",\"", type, "_version_name\":");
 	add_string(out, target.version);
 	buf_adds(out, ",\"request_id\":");
 	add_string(out, e->request_id);
-	buf_addf(out, ",\"status\":\"%s\"", request_status_name(e->status));
+	add_around(out, ",\"status\":\"", request_status_name(e->status), "\"");
 }
 
 /* For people, and for receivers such as Slack that show nothing but `text`. */
 static void add_sentence(struct buf *out, const struct event *e, struct target target,
 	const char *type, const char *project)
 {
-	buf_addf(out, "%c%s request %s %s for %s %s", toupper((unsigned char)type[0]), type + 1,
-		e->request_id, verbs[e->status], type, target.name);
-	if (target.version)
-		buf_addf(out, " %s", target.version);
-	buf_addf(out, " in project %s", project);
+	buf_addc(out, (char)toupper((unsigned char)type[0]));
+	buf_adds(out, type + 1);
+	add_around(out, " request ", e->request_id, " ");
+	buf_adds(out, verbs[e->status]);
+	add_around(out, " for ", type, " ");
+	buf_adds(out, target.name);
+	if (target.version) {
+		buf_addc(out, ' ');
+		buf_adds(out, target.version);
+	}
+	buf_adds(out, " in project ");
+	buf_adds(out, project);
 }
 
 static void add_rest(struct buf *out, const struct event *e, const struct buf *sentence)
@@ -103,8 +130,8 @@ static void add_rest(struct buf *out, const struct event *e, const struct buf *s
 	buf_add_json(out, buf_str(sentence), sentence->len);
 }
 
-int payload_render(
-	struct payload *p, const struct event *e, const struct types *t, const char *project)
+int payload_render(struct payload *p, const struct event *e, const struct types *t,
+	const char *project, struct id_space *ids)
 {
 	struct target target = object_target(&e->object, t);
 	const char *type = t->name[target.type];
@@ -116,7 +143,7 @@ int payload_render(
 	int rc = 0;
 
 	assert(e->request_id && e->status != STATUS_NONE);
-	add_fields(&fields, e, target, type, project);
+	add_fields(&fields, e, target, type, ids);
 	add_sentence(&sentence, e, target, type, project);
 	add_rest(&rest, e, &sentence);
 	if (!buf_error(&sentence)) {

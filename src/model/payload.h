@@ -16,6 +16,7 @@
 #include "util/text.h"
 
 struct event;
+struct id_space;
 
 #define RESULT_MAX 16384 /* bytes of JSON: a longer result stays out of payloads (UbiOps) */
 
@@ -26,11 +27,11 @@ struct payload {
 };
 
 /*
- * Ids that the event does not give are UUIDv5s of project and name, the same on every host and for
- * ever. e->request_id must be set. -ENOMEM.
+ * Ids that the event does not give are those of `ids`, which is the space of the project: UUIDv5s of project
+ * and name, the same on every host and for ever. e->request_id must be set. -ENOMEM.
  */
-int payload_render(
-	struct payload *p, const struct event *e, const struct types *t, const char *project);
+int payload_render(struct payload *p, const struct event *e, const struct types *t,
+	const char *project, struct id_space *ids);
 void payload_release(struct payload *p);
 /* Appends the body for one hook. `event_name` is the full name. */
 void payload_body(

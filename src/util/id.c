@@ -1,43 +1,124 @@
 #include "util/id.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <uuid/uuid.h>
 
-static_assert(ID_UUID_LEN + 1 == UUID_STR_LEN, "libuuid writes 36 characters and a NUL");
+#define UUID_SIZE 16
 
-void id_uuid_random(char out[ID_UUID_LEN + 1])
+/* RFC 9562, 6.6 */
+static const unsigned char url_namespace[UUID_SIZE] = { 0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11,
+	0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8 };
+
+static const char hex[] = "0123456789abcdef";
+
+static void random_bytes(unsigned char *out, size_t len)
 {
-	uuid_t uuid;
-
-	uuid_generate_random(uuid);
-	uuid_unparse_lower(uuid, out);
-}
-
-void id_uuid_named(const char *space, const char *name, char out[ID_UUID_LEN + 1])
-{
-	uuid_t root, uuid;
-
-	uuid_generate_sha1(root, *uuid_get_template("url"), space, strlen(space));
-	uuid_generate_sha1(uuid, root, name, strlen(name));
-	uuid_unparse_lower(uuid, out);
+	/* Small requests are answered whole; a signal interrupts only early in the boot. */
+	while (getrandom(out, len, 0) < 0)
+		if (errno != EINTR)
+			abort();
 }
 
 void id_random_hex(char *out, unsigned chars)
 {
-	static const char digits[] = "0123456789abcdef";
-
 	for (unsigned i = 0; i < chars; i++) {
 		unsigned char pool[16];
 
-		/* Small requests are answered whole; a signal interrupts only early in the boot. */
-		while (i % sizeof(pool) == 0 && getrandom(pool, sizeof(pool), 0) < 0)
-			if (errno != EINTR)
-				abort();
-		out[i] = digits[pool[i % sizeof(pool)] & 15];
+		if (i % sizeof(pool) == 0)
+			random_bytes(pool, sizeof(pool));
+		out[i] = hex[pool[i % sizeof(pool)] & 15];
 	}
 	out[chars] = '\0';
+}
+
+/* ---- UUIDs */
+
+static void set_version(unsigned char uuid[UUID_SIZE], unsigned version)
+{
+	uuid[6] = (unsigned char)((uuid[6] & 0x0f) | version << 4);
+	uuid[8] = (unsigned char)((uuid[8] & 0x3f) | 0x80); /* the variant of the RFC */
+}
+
+static void show(const unsigned char uuid[UUID_SIZE], char out[ID_UUID_LEN + 1])
+{
+	for (size_t i = 0; i < UUID_SIZE; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*out++ = '-';
+		*out++ = hex[uuid[i] >> 4];
+		*out++ = hex[uuid[i] & 15];
+	}
+	*out = '\0';
+}
+
+void id_uuid_random(char out[ID_UUID_LEN + 1])
+{
+	unsigned char uuid[UUID_SIZE];
+
+	random_bytes(uuid, sizeof(uuid));
+	set_version(uuid, 4);
+	show(uuid, out);
+}
+
+/* The algorithm is fetched once: looking it up takes longer than a hash of it. */
+struct id_space {
+	EVP_MD *sha1;
+	EVP_MD_CTX *hash;
+	unsigned char root[UUID_SIZE];
+};
+
+static bool name_uuid(struct id_space *s, const unsigned char space[UUID_SIZE], const char *name,
+	size_t len, unsigned char out[UUID_SIZE])
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+
+	if (EVP_DigestInit_ex2(s->hash, s->sha1, NULL) != 1 ||
+		EVP_DigestUpdate(s->hash, space, UUID_SIZE) != 1 ||
+		EVP_DigestUpdate(s->hash, name, len) != 1 ||
+		EVP_DigestFinal_ex(s->hash, sum, NULL) != 1)
+		return false;
+	memcpy(out, sum, UUID_SIZE);
+	set_version(out, 5);
+	return true;
+}
+
+int id_space_new(const char *space, struct id_space **out)
+{
+	struct id_space *s = calloc(1, sizeof(*s));
+	int rc = 0;
+
+	if (!s)
+		return -ENOMEM;
+	s->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	s->hash = EVP_MD_CTX_new();
+	if (!s->sha1)
+		rc = -ENOTSUP;
+	else if (!s->hash || !name_uuid(s, url_namespace, space, strlen(space), s->root))
+		rc = -ENOMEM;
+	if (rc)
+		id_space_free(s);
+	else
+		*out = s;
+	return rc;
+}
+
+void id_space_free(struct id_space *s)
+{
+	if (!s)
+		return;
+	EVP_MD_CTX_free(s->hash);
+	EVP_MD_free(s->sha1);
+	free(s);
+}
+
+void id_uuid_named(struct id_space *s, const char *name, size_t len, char out[ID_UUID_LEN + 1])
+{
+	unsigned char uuid[UUID_SIZE];
+
+	if (!name_uuid(s, s->root, name, len, uuid))
+		abort(); /* it has worked before, and allocates nothing any more */
+	show(uuid, out);
 }

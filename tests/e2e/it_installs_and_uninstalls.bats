@@ -198,8 +198,7 @@ libcurl libcurl4-openssl-dev curl-dev
 jansson libjansson-dev jansson-dev
 sqlite3 libsqlite3-dev sqlite-dev
 libcrypto libssl-dev openssl-dev
-uuid uuid-dev util-linux-dev
 ncursesw libncurses-dev ncurses-dev
 END
-  [ "$(sed -n 's/^\(TOP_\)\{0,1\}LIBS := //p' "$TREE/Makefile" | tr ' ' '\n' | sort -u | wc -l)" -eq 7 ]
+  [ "$(sed -n 's/^\(TOP_\)\{0,1\}LIBS := //p' "$TREE/Makefile" | tr ' ' '\n' | sort -u | wc -l)" -eq 6 ]
 }

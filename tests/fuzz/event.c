@@ -8,11 +8,13 @@
 #include "model/event.h"
 #include "model/match.h"
 #include "model/payload.h"
+#include "util/id.h"
 
 #include <jansson.h>
 
 static struct types types;
 static struct match *match;
+static struct id_space *ids;
 
 static void hook_set(int64_t id, const char *object, unsigned floating)
 {
@@ -30,6 +32,7 @@ static void start(void)
 {
 	json_object_seed(1);
 	CHECK(types_parse(&types, TYPES_DEFAULT, strlen(TYPES_DEFAULT), NULL) == 0);
+	CHECK(id_space_new("project", &ids) == 0);
 	match = match_new();
 	hook_set(1, "deployment/*", 15);
 	hook_set(2, "deployment/m/v1", 4);
@@ -71,7 +74,7 @@ static void check_event(struct event *e)
 	match_find(match, &t, e->phases, found, &last);
 	if (!e->request_id)
 		e->request_id = strdup("r");
-	CHECK(payload_render(&p, e, &types, "project") == 0);
+	CHECK(payload_render(&p, e, &types, "project", ids) == 0);
 	check_body(e, &p, true);
 	check_body(e, &p, false);
 	payload_release(&p);

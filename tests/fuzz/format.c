@@ -10,6 +10,7 @@
 #include "model/format.h"
 #include "model/hook.h"
 #include "model/payload.h"
+#include "util/id.h"
 
 #include <jansson.h>
 
@@ -18,6 +19,7 @@
 #define REQUEST_TEAMS   (28 * 1024) /* bytes */
 
 static struct types types;
+static struct id_space *ids;
 
 /* One line, one JSON text. */
 static json_t *parsed(const struct buf *body)
@@ -162,7 +164,7 @@ static void use_line(struct message *m, const char *text, const char *line, size
 	} else {
 		if (!e.request_id)
 			e.request_id = strdup("r");
-		CHECK(payload_render(&p, &e, &types, m->project) == 0);
+		CHECK(payload_render(&p, &e, &types, m->project, ids) == 0);
 		m->payload = &p;
 		check_bodies(m, text);
 		payload_release(&p);
@@ -182,6 +184,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!types.count) {
 		json_object_seed(1);
+		CHECK(id_space_new("project", &ids) == 0);
 		CHECK(types_parse(&types, TYPES_DEFAULT, strlen(TYPES_DEFAULT), NULL) == 0);
 	}
 	h = hook_new("h", &types);

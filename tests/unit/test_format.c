@@ -6,6 +6,7 @@
 #include "model/payload.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/id.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -29,6 +30,7 @@ static int setup(void **state)
 static struct payload render(const char *line)
 {
 	struct err err = { 0 };
+	struct id_space *ids;
 	struct payload p;
 	struct event e;
 
@@ -36,7 +38,9 @@ static struct payload render(const char *line)
 		fail_msg("%s: %s", line, err.sentence);
 	if (!e.request_id)
 		e.request_id = strdup("42");
-	assert_int_equal(payload_render(&p, &e, &types, "my project"), 0);
+	assert_int_equal(id_space_new("my project", &ids), 0);
+	assert_int_equal(payload_render(&p, &e, &types, "my project", ids), 0);
+	id_space_free(ids);
 	event_release(&e);
 	return p;
 }

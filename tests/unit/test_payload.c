@@ -3,6 +3,7 @@
 #include "model/event.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/id.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -28,12 +29,15 @@ static int setup(void **state)
 static struct payload render(const char *line, const char *project)
 {
 	struct err err = { 0 };
+	struct id_space *ids;
 	struct payload p;
 	struct event e;
 
 	if (event_parse(&e, &types, line, strlen(line), &err))
 		fail_msg("%s: %s", line, err.sentence);
-	assert_int_equal(payload_render(&p, &e, &types, project), 0);
+	assert_int_equal(id_space_new(project, &ids), 0);
+	assert_int_equal(payload_render(&p, &e, &types, project, ids), 0);
+	id_space_free(ids);
 	event_release(&e);
 	return p;
 }

@@ -7,6 +7,7 @@
 #include "model/payload.h"
 #include "util/buf.h"
 #include "util/err.h"
+#include "util/id.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -26,13 +27,16 @@ static struct payload rich, poor;
 static struct payload render(const char *line)
 {
 	struct err err = { 0 };
+	struct id_space *ids;
 	struct payload p;
 	struct event e;
 
 	if (event_parse(&e, &types, line, strlen(line), &err))
 		fail_msg("%s: %s", line, err.sentence);
 	e.request_id = e.request_id ? e.request_id : strdup("7");
-	assert_int_equal(payload_render(&p, &e, &types, "demo"), 0);
+	assert_int_equal(id_space_new("demo", &ids), 0);
+	assert_int_equal(payload_render(&p, &e, &types, "demo", ids), 0);
+	id_space_free(ids);
 	event_release(&e);
 	return p;
 }
