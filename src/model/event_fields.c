@@ -192,14 +192,18 @@ static void locate(struct field *to, struct span line, struct span text, struct 
 	}
 }
 
-static int id_check(struct span text, struct err *err, const char *name, size_t column)
+static int id_check(
+	const struct fields *f, enum event_field which, struct span text, struct err *err)
 {
+	size_t column = f->at[which].column;
+	char name[FIELD_NAME_SIZE];
+
 	if (!text.len)
-		return err_set(err, EINVAL, column, "%s is empty", name);
+		return err_set(err, EINVAL, column, "%s is empty", fields_name(f, which, name));
 	for (size_t i = 0; i < text.len; i++)
 		if ((unsigned char)text.text[i] < ' ' || text.text[i] == 0x7f)
-			return err_set(
-				err, EINVAL, column, "%s has a control character in it", name);
+			return err_set(err, EINVAL, column, "%s has a control character in it",
+				fields_name(f, which, name));
 	return 0;
 }
 
@@ -217,7 +221,7 @@ int fields_put(struct fields *f, enum event_field which, struct span text, struc
 		return err_set(err, E2BIG, to->column, "%s has %zu bytes, the most is %zu",
 			fields_name(f, which, name), text.len, rule->max);
 	if (rule->kind == FIELD_IS_ID) {
-		rc = id_check(text, err, fields_name(f, which, name), to->column);
+		rc = id_check(f, which, text, err);
 		if (rc)
 			return rc;
 	}

@@ -1,14 +1,16 @@
 /*
  * The JSON form of a line.
  *
- * jansson judges the whole line and decodes its strings. Beside it walks json_text, which gives every
- * member's place in the line, for columns, and cuts `result` and `metadata` out of it untouched.
- * jansson keeps members in the order of the text, so the two walk in step.
+ * json_plain, and where it does not know jansson, judges the whole line. Then json_text walks through what is
+ * known to be valid: it gives every member's place in the line, for columns, and cuts `result` and
+ * `metadata` out of it untouched. Strings with escapes are decoded by jansson.
  */
 #include "model/event.h"
 #include "model/event_fields.h"
 #include "model/json.h"
+#include "model/json_plain.h"
 #include "model/json_text.h"
+#include "util/buf.h"
 #include "util/err.h"
 #include "util/text.h"
 
@@ -22,13 +24,19 @@
  */
 #define FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL)
 
-static int load(struct span s, size_t flags, const char *what, const char *advice, struct err *err,
-	json_t **out)
+static int judge(struct span s, size_t flags, const char *what, const char *advice, struct err *err)
 {
 	char quote[TEXT_QUOTE_SIZE];
 	json_error_t e;
+	json_t *root;
 	size_t column;
-	int rc = json_read(s.text, s.len, FLAGS | flags, &e, out);
+	int rc;
+
+	if (json_plain(s))
+		return 0;
+	rc = json_read(s.text, s.len, FLAGS | flags, &e, &root);
+	if (!rc)
+		json_decref(root);
 	if (rc != -EINVAL)
 		return rc;
 	/* jansson stands behind the byte that it could not take, if it was not the end. */
@@ -41,18 +49,13 @@ static int load(struct span s, size_t flags, const char *what, const char *advic
 
 int event_json_check(const char *name, const char *text, bool members, struct err *err)
 {
-	json_t *root;
-	bool is_object;
-	int rc = load((struct span){ text, strlen(text) }, JSON_DECODE_ANY, name,
-		"; a text goes in two pairs of quotes, '\"text\"'", err, &root);
+	struct span rest = { text, strlen(text) };
+	int rc = judge(rest, JSON_DECODE_ANY, name,
+		"; a text goes in two pairs of quotes, '\"text\"'", err);
 
-	if (rc)
-		return rc;
-	is_object = json_is_object(root);
-	json_decref(root);
-	if (members && !is_object)
-		return err_set(err, EINVAL, 0, "%s takes a JSON object, '{\"key\": ...}'", name);
-	return 0;
+	if (!rc && members && *json_text_next(&rest).text != '{')
+		rc = err_set(err, EINVAL, 0, "%s takes a JSON object, '{\"key\": ...}'", name);
+	return rc;
 }
 
 /* ---- a line without its newline */
@@ -87,38 +90,61 @@ static bool is_whole(struct span number)
 	return i == number.len;
 }
 
-/* What the field keeps of a member: a string's text, a whole number's digits, any JSON's own bytes. */
-static bool member_text(enum field_kind kind, json_t *value, struct span raw, struct span *out)
+/* What a valid JSON string says; `decoded` holds it where that is not what stands between the quotes. */
+static int string_text(struct span raw, struct buf *decoded, struct span *out)
+{
+	json_error_t e;
+	json_t *string;
+	int rc;
+
+	*out = (struct span){ raw.text + 1, raw.len - 2 };
+	if (!memchr(out->text, '\\', out->len))
+		return 0;
+	rc = json_read(raw.text, raw.len, FLAGS | JSON_DECODE_ANY, &e, &string);
+	if (rc)
+		return rc;
+	buf_reset(decoded);
+	buf_add(decoded, json_string_value(string), json_string_length(string));
+	json_decref(string);
+	*out = (struct span){ buf_str(decoded), decoded->len };
+	return buf_error(decoded);
+}
+
+/* What the field keeps of a member: a string's text, a whole number's digits, any JSON's own bytes. 1: this
+ * value is nothing for it. */
+static int member_text(enum field_kind kind, struct span raw, struct buf *decoded, struct span *out)
 {
 	*out = raw;
 	if (kind == FIELD_IS_JSON)
-		return true;
+		return 0;
 	if (kind == FIELD_IS_MEMBERS)
-		return json_is_object(value);
-	if (kind == FIELD_IS_ID && json_is_real(value))
-		return is_whole(raw);
-	if (!json_is_string(value))
-		return false;
-	*out = (struct span){ json_string_value(value), json_string_length(value) };
-	return true;
+		return *raw.text != '{';
+	if (kind == FIELD_IS_ID && is_whole(raw))
+		return 0;
+	return *raw.text == '"' ? string_text(raw, decoded, out) : 1;
 }
 
-static int read_member(struct fields *f, struct span key, struct span raw_key, json_t *value,
-	struct span raw, struct err *err)
+static int read_member(struct fields *f, struct span raw_key, struct span raw, struct buf *decoded,
+	struct err *err)
 {
 	size_t column = (size_t)(raw.text - f->line.text);
 	const struct field_rule *rule;
 	enum event_field which;
 	char name[FIELD_NAME_SIZE];
 	struct span text;
-	int rc = fields_claim(f, key, (size_t)(raw_key.text - f->line.text), err, &which);
+	int rc = string_text(raw_key, decoded, &text);
 
+	if (!rc)
+		rc = fields_claim(f, text, (size_t)(raw_key.text - f->line.text), err, &which);
 	if (rc)
 		return rc;
 	rule = &field_rules[which];
-	if (json_is_null(value) && rule->null_is_none)
+	if (*raw.text == 'n' && rule->null_is_none)
 		return 0;
-	if (!member_text(rule->kind, value, raw, &text))
+	rc = member_text(rule->kind, raw, decoded, &text);
+	if (rc < 0)
+		return rc;
+	if (rc)
 		return err_set(err, EINVAL, column, "%s takes %s", fields_name(f, which, name),
 			rule->takes);
 	if (memchr(text.text, '\0', text.len))
@@ -129,21 +155,16 @@ static int read_member(struct fields *f, struct span key, struct span raw_key, j
 
 int event_json_read(struct fields *f, struct err *err)
 {
-	struct span rest = f->line;
-	json_t *root;
-	int rc = load(f->line, 0, "the line", "", err, &root);
+	struct span rest = f->line, key;
+	struct buf decoded = BUF(f->line.len);
+	int rc = judge(f->line, 0, "the line", "", err);
 
 	if (rc)
 		return rc;
 	rest.text = (const char *)memchr(rest.text, '{', rest.len) + 1; /* the caller has seen it */
 	rest.len -= (size_t)(rest.text - f->line.text);
-	for (void *i = json_object_iter(root); i && !rc; i = json_object_iter_next(root, i)) {
-		struct span key = { json_object_iter_key(i), json_object_iter_key_len(i) };
-		struct span raw_key = json_text_next(&rest);
-		struct span raw = json_text_next(&rest);
-
-		rc = read_member(f, key, raw_key, json_object_iter_value(i), raw, err);
-	}
-	json_decref(root);
+	while (!rc && (key = json_text_next(&rest)).len)
+		rc = read_member(f, key, json_text_next(&rest), &decoded, err);
+	buf_release(&decoded);
 	return rc;
 }
