@@ -11,9 +11,10 @@ bool json_text_is_blank(char c)
 static size_t string_len(struct span s)
 {
 	for (size_t i = 1; i < s.len; i++) {
-		if (s.text[i] == '"')
+		i += text_json_run(s.text + i, s.len - i);
+		if (i < s.len && s.text[i] == '"')
 			return i + 1;
-		if (s.text[i] == '\\')
+		if (i < s.len && s.text[i] == '\\')
 			i++;
 	}
 	return 0;

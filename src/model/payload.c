@@ -18,6 +18,9 @@
  */
 #define PART_MAX (EVENT_LINE_MAX + 6 * (EVENT_ERROR_MAX + 16 * EVENT_ID_MAX) + 64 * 1024)
 
+/* Most parts fit into so much. */
+#define USUAL_LEN 384
+
 /* What the sentence says of the request. */
 static const char *const verbs[STATUS_COUNT] = {
 	[STATUS_NONE] = "",
@@ -114,6 +117,7 @@ static void add_sentence(struct buf *out, const struct event *e, struct target t
 
 static void add_rest(struct buf *out, const struct event *e, const struct buf *sentence)
 {
+	buf_expect(out, USUAL_LEN + sentence->len);
 	if (e->error_message) {
 		buf_adds(out, ",\"error_message\":");
 		add_string(out, e->error_message);
@@ -143,6 +147,8 @@ int payload_render(struct payload *p, const struct event *e, const struct types 
 	int rc = 0;
 
 	assert(e->request_id && e->status != STATUS_NONE);
+	buf_expect(&fields, USUAL_LEN);
+	buf_expect(&sentence, USUAL_LEN);
 	add_fields(&fields, e, target, type, ids);
 	add_sentence(&sentence, e, target, type, project);
 	add_rest(&rest, e, &sentence);
@@ -176,6 +182,9 @@ void payload_release(struct payload *p)
 void payload_body(
 	const struct payload *p, const char *event_name, bool include_result, struct buf *out)
 {
+	buf_expect(out,
+		USUAL_LEN + strlen(p->fields) + strlen(p->rest) +
+			(include_result && p->result ? strlen(p->result) : 0));
 	buf_adds(out, "{\"event\":");
 	add_string(out, event_name);
 	buf_addc(out, ',');

@@ -5,6 +5,7 @@
 #include "util/buf.h"
 #include "util/text.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,8 +41,9 @@ static size_t utf8_sequence(const unsigned char *s, size_t len)
 }
 
 /*
- * Eight bytes are looked at as one number. In EACH(byte) all are the same; a byte's highest bit is set in
- * LESS(word, n) if the byte is less than n, up to the first such byte; behind it a borrow may set others.
+ * Eight bytes are looked at as one number, the first the lowest. In EACH(byte) all are the same; a byte's
+ * highest bit is set in LESS(word, n) if the byte is less than n, and behind the first such byte, by a borrow,
+ * it may be set in others.
  */
 #define EACH(byte)    (UINT64_C(0x0101010101010101) * (byte))
 #define HIGH          EACH(0x80)
@@ -52,7 +54,7 @@ static uint64_t eight(const char *text)
 	uint64_t word;
 
 	memcpy(&word, text, sizeof(word));
-	return word;
+	return le64toh(word);
 }
 
 size_t text_utf8_check(const char *text, size_t len)
@@ -80,13 +82,13 @@ size_t text_json_run(const char *text, size_t len)
 {
 	size_t i = 0;
 
-	while (len - i >= 8) {
+	for (; len - i >= 8; i += 8) {
 		uint64_t word = eight(text + i);
+		uint64_t other = (word & HIGH) | LESS(word, ' ') | LESS(word ^ EACH('"'), 1) |
+			LESS(word ^ EACH('\\'), 1) | LESS(word ^ EACH(0x7f), 1);
 
-		if ((word & HIGH) | LESS(word, ' ') | LESS(word ^ EACH('"'), 1) |
-			LESS(word ^ EACH('\\'), 1) | LESS(word ^ EACH(0x7f), 1))
-			break;
-		i += 8;
+		if (other)
+			return i + (size_t)__builtin_ctzll(other) / 8;
 	}
 	while (i < len && is_json_plain(text[i]))
 		i++;
