@@ -63,11 +63,20 @@ void id_uuid_random(char out[ID_UUID_LEN + 1])
 	show(uuid, out);
 }
 
-/* The algorithm is fetched once: looking it up takes longer than a hash of it. */
+/* A place for what was asked for last of all names with the same hash; longer names have none. */
+#define PLACES         64
+#define PLACE_NAME_MAX 128
+
+struct place {
+	size_t len; /* 0: free */
+	char name[PLACE_NAME_MAX];
+	char uuid[ID_UUID_LEN + 1];
+};
+
 struct id_space {
-	EVP_MD *sha1;
 	EVP_MD_CTX *hash;
 	unsigned char root[UUID_SIZE];
+	struct place places[PLACES];
 };
 
 static bool name_uuid(struct id_space *s, const unsigned char space[UUID_SIZE], const char *name,
@@ -75,7 +84,7 @@ static bool name_uuid(struct id_space *s, const unsigned char space[UUID_SIZE], 
 {
 	unsigned char sum[EVP_MAX_MD_SIZE];
 
-	if (EVP_DigestInit_ex2(s->hash, s->sha1, NULL) != 1 ||
+	if (EVP_DigestInit_ex2(s->hash, NULL, NULL) != 1 ||
 		EVP_DigestUpdate(s->hash, space, UUID_SIZE) != 1 ||
 		EVP_DigestUpdate(s->hash, name, len) != 1 ||
 		EVP_DigestFinal_ex(s->hash, sum, NULL) != 1)
@@ -88,16 +97,20 @@ static bool name_uuid(struct id_space *s, const unsigned char space[UUID_SIZE], 
 int id_space_new(const char *space, struct id_space **out)
 {
 	struct id_space *s = calloc(1, sizeof(*s));
+	EVP_MD *sha1;
 	int rc = 0;
 
 	if (!s)
 		return -ENOMEM;
-	s->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	/* Once: looking the algorithm up takes longer than a hash of it. */
+	sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
 	s->hash = EVP_MD_CTX_new();
-	if (!s->sha1)
+	if (!sha1)
 		rc = -ENOTSUP;
-	else if (!s->hash || !name_uuid(s, url_namespace, space, strlen(space), s->root))
+	else if (!s->hash || EVP_DigestInit_ex2(s->hash, sha1, NULL) != 1 ||
+		!name_uuid(s, url_namespace, space, strlen(space), s->root))
 		rc = -ENOMEM;
+	EVP_MD_free(sha1); /* the hash has it */
 	if (rc)
 		id_space_free(s);
 	else
@@ -110,15 +123,33 @@ void id_space_free(struct id_space *s)
 	if (!s)
 		return;
 	EVP_MD_CTX_free(s->hash);
-	EVP_MD_free(s->sha1);
 	free(s);
+}
+
+static struct place *place_of(struct id_space *s, const char *name, size_t len)
+{
+	unsigned hash = 0;
+
+	for (size_t i = 0; i < len; i++)
+		hash = hash * 31 + (unsigned char)name[i];
+	return &s->places[hash % PLACES];
 }
 
 void id_uuid_named(struct id_space *s, const char *name, size_t len, char out[ID_UUID_LEN + 1])
 {
 	unsigned char uuid[UUID_SIZE];
+	struct place *p = len <= PLACE_NAME_MAX ? place_of(s, name, len) : NULL;
 
+	if (p && len && p->len == len && !memcmp(p->name, name, len)) {
+		memcpy(out, p->uuid, sizeof(p->uuid));
+		return;
+	}
 	if (!name_uuid(s, s->root, name, len, uuid))
-		abort(); /* it has worked before, and allocates nothing any more */
+		abort(); /* no memory: it has worked before */
 	show(uuid, out);
+	if (!p)
+		return;
+	p->len = len;
+	memcpy(p->name, name, len);
+	memcpy(p->uuid, out, sizeof(p->uuid));
 }

@@ -2,8 +2,8 @@
 /*
  * id: names for things that need one: UUIDs and random digits.
  *
- * Random bytes are the kernel's; SHA-1 is libcrypto's. A space of named ids is owned by whoever made it, and
- * remembers what all of its ids have in common.
+ * Random bytes are the kernel's; SHA-1 is libcrypto's. A space of named ids is owned by whoever made it; it
+ * remembers the ids that it was asked for last, since most events are of few objects.
  */
 #include <stddef.h>
 

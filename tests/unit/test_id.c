@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -16,6 +17,10 @@ static void test_named_ids_never_change(void **state)
 		/* As python's uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, space), name) says. */
 		{ "webhookfs:default", "deployment/fraud", "347fdcda-21e6-52d1-bc47-55edb583b120" },
 		{ "", "", "99454d6a-8efb-576b-96f4-fae2f0a37cde" },
+		{ "demo",
+			"pipeline/a-name-of-more-bytes-than-are-remembered/"
+			"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+			"cfa589d3-459d-5108-942c-cc202b402714" },
 	};
 	char id[ID_UUID_LEN + 1];
 
@@ -30,6 +35,26 @@ static void test_named_ids_never_change(void **state)
 		}
 		id_space_free(s);
 	}
+}
+
+/* What was asked for before changes nothing, in whatever order names come and go. */
+static void test_ids_do_not_depend_on_what_is_remembered(void **state)
+{
+	struct id_space *used, *fresh;
+	char id[ID_UUID_LEN + 1], expected[ID_UUID_LEN + 1], name[32];
+
+	(void)state;
+	assert_int_equal(id_space_new("demo", &used), 0);
+	for (int i = 0; i < 2000; i++) {
+		size_t len = (size_t)snprintf(name, sizeof(name), "deployment/%d", i * 7919 % 300);
+
+		assert_int_equal(id_space_new("demo", &fresh), 0);
+		id_uuid_named(fresh, name, len, expected);
+		id_uuid_named(used, name, len, id);
+		assert_string_equal(id, expected);
+		id_space_free(fresh);
+	}
+	id_space_free(used);
 }
 
 static void test_random_ids_differ_and_are_version_4(void **state)
@@ -68,6 +93,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_named_ids_never_change),
+		cmocka_unit_test(test_ids_do_not_depend_on_what_is_remembered),
 		cmocka_unit_test(test_random_ids_differ_and_are_version_4),
 		cmocka_unit_test(test_random_hex_has_the_length_asked_for),
 	};
