@@ -15,7 +15,13 @@
 
 void deliver_webhook_id(const struct engine *e, int64_t origin, char out[64])
 {
-	snprintf(out, 64, "msg_%s_%lld", store_tag(e->store), (long long)origin);
+	struct buf id = BUF(63);
+	buf_adds(&id, "msg_");
+	buf_adds(&id, store_tag(e->store));
+	buf_addc(&id, '_');
+	buf_addi(&id, origin);
+	memcpy(out, buf_str(&id), id.len + 1);
+	buf_release(&id);
 }
 
 struct message deliver_message(const struct engine *e, const struct hook *h,
@@ -33,10 +39,14 @@ struct message deliver_message(const struct engine *e, const struct hook *h,
 
 static char *header_line(const char *name, const char *value)
 {
-	char *line;
-	if (asprintf(&line, "%s: %s", name, value) < 0)
+	struct buf line = BUF(strlen(name) + strlen(value) + 2);
+	buf_expect(&line, line.max);
+	buf_adds(&line, name);
+	buf_adds(&line, ": ");
+	buf_adds(&line, value);
+	if (buf_error(&line))
 		abort();
-	return line;
+	return buf_detach(&line);
 }
 
 static void sign_request(const struct engine *e, const struct hook *h, struct request *r,
@@ -88,7 +98,7 @@ struct request *deliver_request(
 		return NULL;
 	}
 	struct request *r = request_new();
-	char seconds[24];
+	struct buf seconds = BUF(24);
 	r->tag = tag;
 	r->timeout_ms = h->timeout_ms;
 	r->url = copy_text(h->url);
@@ -97,9 +107,10 @@ struct request *deliver_request(
 	r->key = copy_text(h->tls_key);
 	struct headers headers = { h, r };
 	format_headers(h->format, m, add_header, &headers);
-	snprintf(seconds, sizeof(seconds), "%lld", (long long)(e->now.real_ms / 1000));
+	buf_addi(&seconds, e->now.real_ms / 1000);
 	request_header(r, header_line("webhook-id", m->webhook_id));
-	request_header(r, header_line("webhook-timestamp", seconds));
+	request_header(r, header_line("webhook-timestamp", buf_str(&seconds)));
+	buf_release(&seconds);
 	for (size_t i = 0; i < h->header_count; i++)
 		if (h->headers[i].value)
 			request_header(r, header_line(h->headers[i].name, h->headers[i].value));
