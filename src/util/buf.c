@@ -100,8 +100,8 @@ void buf_add(struct buf *b, const void *data, size_t len)
 
 void buf_expect(struct buf *b, size_t len)
 {
-	if (!b->error && b->len <= b->max && len <= b->max - b->len)
-		(void)reserve(b, len); /* what cannot be had now is asked for again */
+	if (!b->error && len <= b->max - b->len && reserve(b, len))
+		b->data[b->len] = '\0';
 }
 
 void buf_addc(struct buf *b, char c)

@@ -36,7 +36,7 @@ void buf_init(struct buf *b, size_t max);
 void buf_release(struct buf *b); /* frees (wiping if asked), and leaves an empty, usable buffer */
 void buf_reset(struct buf *b);   /* empties, forgets the error, keeps the memory */
 
-/* Allocates once for so many bytes more, where they are foreseen; too many set no error. */
+/* Allocates once for so many bytes more, where they are foreseen. What would pass the maximum is no error yet. */
 void buf_expect(struct buf *b, size_t len);
 void buf_add(struct buf *b, const void *data, size_t len);
 static inline void buf_adds(struct buf *b, const char *str)
