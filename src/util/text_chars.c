@@ -149,6 +149,14 @@ const char *text_quote(const char *text, size_t len, char out[TEXT_QUOTE_SIZE])
 	return out;
 }
 
+/* At once: a buffer that is full takes the whole of it or nothing. */
+static void add_escape(struct buf *b, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	buf_add(b, (char[]){ '\\', 'x', hex[c >> 4], hex[c & 15] }, 4);
+}
+
 void text_add_word(struct buf *b, const char *text, size_t len)
 {
 	size_t n;
@@ -156,8 +164,7 @@ void text_add_word(struct buf *b, const char *text, size_t len)
 	for (size_t i = 0; i < len; i += n) {
 		n = graphic_sequence(text + i, len - i);
 		if (!n || text[i] == ' ' || text[i] == '\\') {
-			buf_adds(b, "\\x");
-			buf_add_hex(b, text + i, 1);
+			add_escape(b, (unsigned char)text[i]);
 			n = 1;
 		} else {
 			buf_add(b, text + i, n);
