@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fuse.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -120,6 +121,28 @@ void close_handle(struct fs *fs, struct handle *h)
 	handle_close(h, fs->tree);
 }
 
+/* Of Linux 6.0 and 5.1; older kernels pass over them, and the headers may be older. */
+#define PARALLEL (1u << 6) /* FOPEN_PARALLEL_DIRECT_WRITES */
+#define STREAM   (1u << 4) /* FOPEN_STREAM */
+
+/*
+ * The file events takes writes side by side, so that one commit makes the lines of many writers durable. The
+ * kernel allows that below the file's end as it knows it. A stream has no offsets: each of its writes is
+ * one at 0, and that end is behind the longest so far, while stat(2) is told 0 as ever. A write through
+ * O_APPEND is always the only one.
+ *
+ * libfuse 3.14 has no field for the first flag and no later one has any for the second, so the answer
+ * is the kernel's own.
+ */
+static int reply_opened(fuse_req_t req, const struct handle *h, const struct fuse_file_info *fi)
+{
+	const struct fuse_open_out out = { .fh = fi->fh,
+		.open_flags = FOPEN_DIRECT_IO | PARALLEL | STREAM };
+	if (h->nature != FILE_EVENTS)
+		return fuse_reply_open(req, fi);
+	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
+}
+
 /* What it reads is known now, and may be too much. */
 int keep_handle(struct fs *fs, struct handle *h, struct err *err)
 {
@@ -160,7 +183,7 @@ void reply_open(fuse_req_t req, const struct node *n, struct fuse_file_info *fi,
 		struct fuse_entry_param e = entry_of(fs, n);
 		r = fuse_reply_create(req, &e, fi);
 	} else {
-		r = fuse_reply_open(req, fi);
+		r = reply_opened(req, h, fi);
 	}
 	/* The caller was interrupted: no release will come. */
 	if (r == -ENOENT) {

@@ -3,8 +3,9 @@
 
     keep.py KILLS [upgrade] [SEED]
 
-Writers append lines without a rest, half of them through descriptors that stay open, half with an
-open for each line, and two of them lines in pieces that end anywhere. Meanwhile the daemon is killed again
+Writers write lines without a rest, half of them through descriptors that stay open, half with an
+open for each line, and two of them lines in pieces that end anywhere; half of them with O_APPEND, which lets
+nobody else write meanwhile, the others side by side. Meanwhile the daemon is killed again
 and again, or the keeper is told to execute its program anew. No call of theirs may fail; each line
 must arrive, and none may have been taken twice (with another webhook-id); a delivery is repeated only
 where one was in flight. Prints the longest pause, figures and TAP.
@@ -42,7 +43,8 @@ class Writer(threading.Thread):
 
     def run(self):
         keeps = self.number % 2
-        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND) if keeps else None
+        flags = os.O_WRONLY | (os.O_APPEND if self.number < WRITERS // 2 else 0)
+        fd = os.open(self.path, flags) if keeps else None
         n = 0
         while not self.stop.is_set():
             name = f"w{self.number}-{n}"
@@ -50,7 +52,7 @@ class Writer(threading.Thread):
             text = f"deployment/m/v1 completed request_id={name}\n".encode()
             try:
                 if not keeps:
-                    fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+                    fd = os.open(self.path, flags)
                 self.line(fd, text)
                 if not keeps:
                     os.close(fd)

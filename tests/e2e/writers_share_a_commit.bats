@@ -1,0 +1,86 @@
+#!/usr/bin/env bats
+# Many writers of `events` at once: their lines become durable together, and each hears of its own.
+
+load ../lib/common
+load ../lib/flow
+
+WRITERS=$BATS_TEST_DIRNAME/../lib/writers.py
+
+setup() {
+  prepare
+  start -o keep # then commits that answer writers are counted
+  collecting_hook h 'deployment/*'
+}
+
+# written own|shared LINES…: as tests/lib/writers.py has it.
+written() {
+  local how=$1 worker
+  shift
+  worker=$(cat "/proc/$DAEMON/task/$DAEMON/children")
+  "$WRITERS" "$how" "${worker% }" "$MNT/events" "$@"
+}
+
+# commits: those that have answered a writer, of a daemon that has ended.
+commits() {
+  python3 -c 'import sqlite3, sys
+print(*sqlite3.connect(sys.argv[1]).execute("SELECT value FROM counter WHERE name = \"commit\"").fetchone())' \
+    "$STATE/queue.db"
+}
+
+line() {
+  echo "deployment/m/v1 completed request_id=$1\\n"
+}
+
+@test 'writers who wait at the same time are answered by one commit' {
+  local lines=() n
+  for n in {101..132}; do lines+=("$(line "$n")"); done
+  run written own "${lines[@]}"
+  [ "$output" = "$(printf '41 %.0s' {1..31})41" ]
+  [ "$(pending h)" = 33 ]
+  [ "$(grep -ho '"request_id": *"1[0-9]*"' "$MNT"/hooks/h/pending/* | sort -u | wc -l)" = 32 ]
+  terminate
+  [ "$(commits)" = 2 ] # and that of the first write
+}
+
+@test 'so are threads who share a descriptor' {
+  run written shared "$(line a)" "$(line b)" "$(line c)" "$(line d)"
+  [ "$output" = '39 39 39 39' ]
+  [ "$(pending h)" = 5 ]
+  terminate
+  [ "$(commits)" = 2 ]
+}
+
+@test 'a line that is refused fails its own writer alone' {
+  run written own "$(line a)" 'no event\n' "$(line b)" '{"object":\n' "$(line c)no event\\n$(line d)" "$(line e)"
+  [ "$output" = '39 EINVAL 39 EINVAL 39 39' ]
+  [ "$(pending h)" = 5 ]
+  [ "$(count refused)" = 2 ]
+  terminate
+  [ "$(commits)" = 2 ]
+}
+
+@test 'what one has begun, another does not end' {
+  run written own 'deployment/m/v1 comp' 'leted request_id=a\n' "$(line b)" 'deployment/m/v1 fai'
+  [ "$output" = '20 EINVAL 39 19' ]
+  [ "$(pending h)" = 2 ]
+}
+
+@test 'the file is as empty as ever, and has no offsets' {
+  echo 'deployment/m/v1 completed' >"$MNT/events"
+  [ "$(stat -c %s "$MNT/events")" = 0 ]
+  written own "$(line a)"
+  [ "$(stat -c %s "$MNT/events")" = 0 ]
+  python3 - "$MNT/events" <<'END'
+import errno, os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY)
+os.write(fd, b"deployment/m/v1 completed\n")
+for call in (lambda: os.lseek(fd, 0, os.SEEK_CUR), lambda: os.pwrite(fd, b"\n", 7)):
+    try:
+        call()
+    except OSError as error:
+        assert error.errno == errno.ESPIPE, error
+    else:
+        raise SystemExit("it has an offset")
+assert os.fstat(fd).st_size == 0
+END
+}
