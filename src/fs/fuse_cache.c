@@ -8,7 +8,8 @@
  *
  *  - the names in the root are what they are, and it and hooks/ change by requests only, whose
  *    replies tell the kernel. The root itself is kept for a moment only, so that a mount whose
- *    daemon has died is soon seen to be dead;
+ *    daemon has died is soon seen to be dead. Of the files in it only events is like that in its
+ *    attributes, too, which an open asks for; of its size the kernel knows that it does not know it;
  *  - a hook's directories are kept for a moment, long enough for `ls -l` and find, which ask for
  *    what a listing has just told. Whoever changes the hook says so (fs_hook_changed), and their attributes
  *    are asked for anew. One that is gone is then answered ESTALE, and the kernel looks the path up
@@ -29,8 +30,10 @@ struct cached cache_of(const struct fs *fs, const struct node *n)
 		return (struct cached){ 0, 0 };
 	if (n->kind == NODE_ROOT || (n->hook && tree_is_dir(n)))
 		return (struct cached){ MOMENT_S, MOMENT_S };
-	if (!n->hook && n->row->nature != FILE_LOG)
-		return (struct cached){ FIXED_S, tree_is_dir(n) ? FIXED_S : 0 };
+	if (!n->hook && n->row->nature != FILE_LOG) {
+		bool fixed = tree_is_dir(n) || n->row->nature == FILE_EVENTS;
+		return (struct cached){ FIXED_S, fixed ? FIXED_S : 0 };
+	}
 	return (struct cached){ 0, 0 };
 }
 
