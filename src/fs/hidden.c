@@ -52,6 +52,7 @@ static struct hidden_name *hidden_new(
 		n = hidden_place(h, pid, now_ms);
 		hidden_forget(n);
 	}
+	h->any = true;
 	n->dir = dir;
 	n->pid = pid;
 	n->until_ms = now_ms + HIDDEN_MS;
@@ -90,6 +91,8 @@ bool hidden_back(struct hidden *h, uint64_t dir, const char *name, int32_t pid, 
 
 bool hidden_seen(struct hidden *h, const struct node *n, int32_t pid, int32_t *other)
 {
+	if (!h->any)
+		return false;
 	for (unsigned i = 0; i < HIDDEN_MAX; i++) {
 		struct hidden_name *name = &h->names[i];
 		if (!name->dir || name->ino != n->ino || name->pid == pid)
@@ -153,6 +156,8 @@ void hidden_drop_dir(struct hidden *h, uint64_t dir)
 bool hidden_expire(struct hidden *h, int64_t now_ms)
 {
 	bool left = false;
+	if (!h->any)
+		return false;
 	for (unsigned i = 0; i < HIDDEN_MAX; i++) {
 		if (h->names[i].dir && h->names[i].until_ms <= now_ms)
 			hidden_forget(&h->names[i]);
@@ -163,6 +168,7 @@ bool hidden_expire(struct hidden *h, int64_t now_ms)
 			h->fresh[i].hook_id = 0;
 		left |= h->fresh[i].hook_id != 0;
 	}
+	h->any = left;
 	return left;
 }
 
@@ -224,6 +230,7 @@ bool hidden_fresh(struct hidden *h, int64_t hook_id, const char *name, int32_t p
 	const struct hidden_sought *s = sought_find(h, name, pid, now_ms);
 	bool copies = s && s->count >= LOOKS_BEFORE;
 	struct hidden_fresh *f = fresh_place(h, copies, now_ms);
+	h->any = true;
 	if (f)
 		*f = (struct hidden_fresh){ .hook_id = hook_id,
 			.pid = pid,
@@ -330,7 +337,7 @@ void hidden_empties(struct hidden *h, int64_t hook_id, int32_t pid, int64_t now_
 
 void hidden_end(struct hidden *h, int32_t pid)
 {
-	for (unsigned i = 0; i < FRESH_MAX; i++)
+	for (unsigned i = 0; h->any && i < FRESH_MAX; i++)
 		if (h->fresh[i].pid == pid)
 			h->fresh[i].hook_id = 0;
 }

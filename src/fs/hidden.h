@@ -27,6 +27,7 @@
 #define SOUGHT_MAX    16
 
 struct hidden {
+	bool any; /* of names or fresh; mostly there is nothing to look for */
 	struct hidden_name {
 		uint64_t dir; /* inode number; 0: this entry is free */
 		char name[HEADER_NAME_MAX + 1];
