@@ -12,7 +12,7 @@ setup() {
   collecting_hook h 'deployment/*'
 }
 
-# written own|shared LINES…: as tests/lib/writers.py has it.
+# written own|shared|shell LINES…: as tests/lib/writers.py has it.
 written() {
   local how=$1 worker
   shift
@@ -46,6 +46,15 @@ line() {
   run written shared "$(line a)" "$(line b)" "$(line c)" "$(line d)"
   [ "$output" = '39 39 39 39' ]
   [ "$(pending h)" = 5 ]
+  terminate
+  [ "$(commits)" = 2 ]
+}
+
+@test 'so are shells, who cut the file before they write' {
+  run written shell "$(line a)" "$(line b)" "$(line c)" "$(line d)"
+  [ "$output" = '39 39 39 39' ]
+  [ "$(pending h)" = 5 ]
+  [ "$(stat -c %s "$MNT/events")" = 0 ]
   terminate
   [ "$(commits)" = 2 ]
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Writers of `events` who all wait for an answer at the same time.
 
-    writers.py own|shared DAEMON FILE LINES...
+    writers.py own|shared|shell DAEMON FILE LINES...
 
 The daemon, a process id, stands still until a thread for each of LINES (\\n means a newline) is
-asleep in its one write, through a descriptor of its own or through one that they share; then it
-goes on. Prints what each write returned, in the order of LINES. A write before them, of a line that is
-longer, has told the kernel how long a write may be to have company.
+asleep in its one write, through a descriptor of its own, one that they share, or one of its own that
+was opened as a shell does for `>`; then it goes on. Prints what each write returned, in the order of
+LINES. A write before them, of a line that is longer, has told the kernel how long a write may be to
+have company.
 """
 import errno
 import os
@@ -38,12 +39,22 @@ class Writer(threading.Thread):
             return asleep and f.read().split()[0] == str(WRITE[os.uname().machine])
 
 
+def opened(how, file, first):
+    if how == "shared":
+        return first
+    if how == "own":
+        return os.open(file, os.O_WRONLY)
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    os.close(os.dup(fd))
+    return fd
+
+
 def main():
     how, daemon, file, *lines = sys.argv[1:]
     texts = [line.encode().decode("unicode_escape").encode() for line in lines]
     fd = os.open(file, os.O_WRONLY)
     os.write(fd, b"deployment/m/v1 completed request_id=%s\n" % (b"x" * max(map(len, texts))))
-    fds = [fd if how == "shared" else os.open(file, os.O_WRONLY) for _ in texts]
+    fds = [opened(how, file, fd) for _ in texts]
     writers = [Writer(*pair) for pair in zip(fds, texts)]
     end = time.monotonic() + 60
     os.kill(int(daemon), signal.SIGSTOP)
