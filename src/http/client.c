@@ -51,6 +51,7 @@ struct client {
 	CURLM *multi;
 	CURLSH *share;
 	CURL *model;
+	char *agent; /* NULL: the model has it */
 	struct transfer *busy, *pool;
 	struct letter *finished; /* in this turn */
 };
@@ -96,7 +97,7 @@ static void client_start(struct client *c, struct letter *l)
 	if (t)
 		DL_DELETE(c->pool, t);
 	else
-		t = transfer_new(c->model, c->share, &c->sockets, c->guard);
+		t = transfer_new(c->model, c->share, c->agent, &c->sockets, c->guard);
 	if (!t) {
 		ending_local(&l->outcome, CURLE_OUT_OF_MEMORY);
 		client_finish(c, l);
@@ -253,6 +254,11 @@ static int client_prepare(struct client *c, const struct client_options *o)
 	c->model = transfer_model(o);
 	if (!c->multi || !c->share || !c->model)
 		return -ENOMEM;
+	/* A line like the others: what curl makes of its option it copies once more for each request. */
+	if (!o->proxy && asprintf(&c->agent, "User-Agent: %s", o->user_agent) < 0) {
+		c->agent = NULL;
+		return -ENOMEM;
+	}
 	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, sockets_watch);
 	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, &c->sockets);
 	/* Kept ones. How many a host has at once is up to who sends requests to it; as long as curl 7.88 has
@@ -333,6 +339,7 @@ void client_free(struct client *c)
 	}
 	curl_multi_cleanup(c->multi);
 	curl_easy_cleanup(c->model);
+	free(c->agent);
 	curl_share_cleanup(c->share);
 	curl_global_cleanup();
 	sockets_release(&c->sockets);

@@ -122,6 +122,10 @@ static void explain(
 		detail = curl_easy_strerror(code);
 
 	o->kind = e->kind;
+	if (!*e->sentence) { /* a response: by far the most of them */
+		o->error[0] = '\0';
+		return;
+	}
 	(void)snprintf(sentence, sizeof(sentence), "%s%s%s", e->sentence,
 		detail && *detail ? ": " : "", detail ? detail : "");
 	copy_clean(o->error, sizeof(o->error), sentence);

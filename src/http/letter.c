@@ -24,7 +24,7 @@ static void wipe_free(char *data, size_t len)
 	free(data);
 }
 
-static void wipe_free_str(char *str)
+void wipe_free_str(char *str)
 {
 	wipe_free(str, str ? strlen(str) : 0);
 }

@@ -31,6 +31,7 @@ struct mailbox {
 struct letter *letter_new(enum letter_kind kind); /* aborts without memory */
 void letter_free(struct letter *l);
 void letters_free(struct letter *list);
+void wipe_free_str(char *str); /* NULL is fine */
 /* Clears and frees what the request holds; only its tag stays. */
 void request_release(struct request *r);
 

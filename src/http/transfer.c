@@ -14,11 +14,14 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* Old enough to have saved every handshake that matters, young enough to see a DNS change. curl looks at
  * the age of idle connections only: one of HTTP/2 that is never idle lives on. */
 #define LIFETIME_S 300u
+#define EXPECT_MIN ((size_t)64 * 1024)
+#define AGENT      "User-Agent:"
 
 /* --- What curl calls ------------------------------------------------------------------------------ */
 
@@ -120,7 +123,9 @@ CURL *transfer_model(const struct client_options *o)
 	if (!easy)
 		return NULL;
 	bad |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
-	bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, o->user_agent);
+	/* A proxy is told as well. */
+	if (o->proxy)
+		bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, o->user_agent);
 	bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -150,13 +155,14 @@ CURL *transfer_model(const struct client_options *o)
 }
 
 struct transfer *transfer_new(
-	CURL *model, CURLSH *share, struct sockets *sockets, const struct guard *guard)
+	CURL *model, CURLSH *share, char *agent, struct sockets *sockets, const struct guard *guard)
 {
 	struct transfer *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return NULL;
 	response_init(&t->response);
+	t->agent = agent;
 	t->sockets = sockets;
 	t->guard = guard;
 	t->easy = curl_easy_duphandle(model);
@@ -180,6 +186,8 @@ struct transfer *transfer_new(
 void transfer_free(struct transfer *t)
 {
 	curl_easy_cleanup(t->easy);
+	curl_url_cleanup(t->parsed);
+	wipe_free_str(t->url);
 	response_release(&t->response);
 	free(t->lines);
 	if (t->letter)
@@ -187,15 +195,23 @@ void transfer_free(struct transfer *t)
 	free(t);
 }
 
+static void add_line(struct transfer *t, size_t *count, char *line)
+{
+	if (*count)
+		t->lines[*count - 1].next = &t->lines[*count];
+	t->lines[(*count)++] = (struct curl_slist){ line, NULL };
+}
+
 /* Chains the request's own lines up as curl wants them, without a copy; behind them, what curl is not
- * to send by itself. */
+ * to send by itself. curl looks through them for a dozen names, so none is there without need. */
 static bool transfer_chain(struct transfer *t, const struct request *r)
 {
 	/* Or curl would ask before it sends a body of 1 MiB, and wait a second for the answer. */
 	static char no_expect[] = "Expect:";
 	/* Answers are short: encoding them gains nothing. */
 	static char no_encoding[] = "Accept-Encoding:";
-	size_t need = r->header_count + 2;
+	size_t need = r->header_count + 3, count = 0;
+	bool agent = t->agent;
 
 	if (need > t->lines_cap) {
 		struct curl_slist *lines = reallocarray(t->lines, need, sizeof(*lines));
@@ -205,12 +221,40 @@ static bool transfer_chain(struct transfer *t, const struct request *r)
 		t->lines = lines;
 		t->lines_cap = need;
 	}
-	for (size_t i = 0; i < r->header_count; i++)
-		t->lines[i] = (struct curl_slist){ r->headers[i], &t->lines[i + 1] };
-	t->lines[r->header_count] =
-		(struct curl_slist){ no_expect, &t->lines[r->header_count + 1] };
-	t->lines[r->header_count + 1] = (struct curl_slist){ no_encoding, NULL };
+	for (size_t i = 0; i < r->header_count; i++) {
+		add_line(t, &count, r->headers[i]);
+		if (!strncasecmp(r->headers[i], AGENT, strlen(AGENT)))
+			agent = false;
+	}
+	if (agent)
+		add_line(t, &count, t->agent);
+	if (r->body_len >= EXPECT_MIN)
+		add_line(t, &count, no_expect);
+	add_line(t, &count, no_encoding);
 	return true;
+}
+
+/* Parsed only if it is another one: that costs as much as all the rest of preparing. The flags are curl's own. */
+static CURLcode set_url(struct transfer *t, const char *url)
+{
+	CURLUcode code;
+
+	if (t->url && !strcmp(t->url, url))
+		return CURLE_OK;
+	wipe_free_str(t->url);
+	t->url = NULL;
+	if (!t->parsed)
+		t->parsed = curl_url();
+	if (!t->parsed)
+		return CURLE_OUT_OF_MEMORY;
+	code = curl_url_set(t->parsed, CURLUPART_URL, url,
+		CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME | CURLU_PATH_AS_IS);
+	if (code == CURLUE_OUT_OF_MEMORY)
+		return CURLE_OUT_OF_MEMORY;
+	if (code != CURLUE_OK)
+		return CURLE_URL_MALFORMAT;
+	t->url = strdup(url);
+	return curl_easy_setopt(t->easy, CURLOPT_CURLU, t->parsed);
 }
 
 /* By reference: the letter lives as long as the attempt. */
@@ -267,7 +311,7 @@ CURLcode transfer_prepare(struct transfer *t)
 	response_begin(&t->response, &r->mask);
 	if (!transfer_chain(t, r))
 		return CURLE_OUT_OF_MEMORY;
-	code = curl_easy_setopt(t->easy, CURLOPT_URL, r->url);
+	code = set_url(t, r->url);
 	if (code == CURLE_OK)
 		code = set_own(t, r);
 	if (code != CURLE_OK)

@@ -23,6 +23,9 @@ struct transfer {
 	struct letter *letter;    /* NULL in the pool */
 	struct curl_slist *lines; /* nodes over the letter's own strings */
 	size_t lines_cap;
+	char *agent;   /* the line that names us; NULL: curl makes it */
+	CURLU *parsed; /* of the last request, as is its text: mostly it is the next one's, too */
+	char *url;
 	bool own; /* the request came with certificates of its own: good for this attempt only */
 	struct response response;
 	curl_off_t first_byte_us;    /* since the start; 0: none yet */
@@ -38,8 +41,9 @@ struct transfer {
 /* What every transfer's handle is a copy of: the options that never change. NULL: no memory. */
 CURL *transfer_model(const struct client_options *o);
 
-struct transfer *transfer_new(
-	CURL *model, CURLSH *share, struct sockets *sockets, const struct guard *guard);
+/* `agent`: the line "User-Agent: ..."; NULL: the model has it. It outlives the transfer. */
+struct transfer *transfer_new(CURL *model, CURLSH *share, char *agent, struct sockets *sockets,
+	const struct guard *guard);
 void transfer_free(struct transfer *t); /* with its letter */
 
 /* Sets what its letter asks for; then it is ready for the multi. */

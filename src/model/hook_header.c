@@ -8,16 +8,17 @@
 #include "util/text.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 /* ---- names */
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Patterns; case is ignored. */
+/* In lower case. A star, which stands at either end only, is for anything; case is ignored. */
 static const char *const sender_owned[] = {
 	"host",
 	"content-length",
@@ -47,10 +48,32 @@ static const char *const born_protected[] = {
 	"x-functions-key",
 };
 
+static bool name_fits(const char *name, size_t len, const char *pattern)
+{
+	size_t pattern_len = strlen(pattern);
+	bool before = pattern[0] == '*', behind = pattern[pattern_len - 1] == '*';
+	const char *text = pattern + before;
+	size_t text_len = pattern_len - before - behind;
+
+	if (len < text_len)
+		return false;
+	if (before && behind)
+		return memmem(name, len, text, text_len);
+	if (!before && !behind && len != text_len)
+		return false;
+	return !memcmp(before ? name + len - text_len : name, text, text_len);
+}
+
+/* Asked for each header of each response. */
 static bool name_is_one_of(const char *name, const char *const *patterns, size_t count)
 {
+	char lower[HEADER_NAME_MAX + 1];
+	size_t len = 0;
+
+	for (; name[len] && len < HEADER_NAME_MAX; len++)
+		lower[len] = (char)tolower((unsigned char)name[len]);
 	for (size_t i = 0; i < count; i++)
-		if (!fnmatch(patterns[i], name, FNM_CASEFOLD))
+		if (name_fits(lower, len, patterns[i]))
 			return true;
 	return false;
 }
