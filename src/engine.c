@@ -404,7 +404,8 @@ static int open_parts(struct engine *e, struct err *err)
 		.proxy = o->proxy,
 		.guard = &o->guard,
 		.user_agent = "webhookfs/" WEBHOOKFS_VERSION,
-		.connections = (unsigned)o->max_inflight * 2 };
+		.connections = (unsigned)o->max_inflight * 2,
+		.threads = (unsigned)o->http_threads };
 	struct queue_limits limits = queue_limits_default;
 	limits.inflight_max = (unsigned)o->max_inflight;
 	char seed[9];

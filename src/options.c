@@ -233,6 +233,16 @@ const struct setting options_table[] = {
 		.example = "16",
 		.summary = "Requests at once, all destinations together; one alone gets half of "
 			   "them." },
+	{ .name = "http_threads",
+		.type = SETTING_UINT,
+		.offset = offsetof(struct options, http_threads),
+		.min = 1,
+		.max = 16,
+		.def = "1",
+		.grammar = "NUMBER",
+		.example = "2",
+		.summary = "Threads that make requests: destinations are spread over them, and one "
+			   "with more than 16 requests at once has several." },
 	{ .name = "grace",
 		.type = SETTING_DURATION,
 		.offset = offsetof(struct options, grace_ms),

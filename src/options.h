@@ -35,6 +35,7 @@ struct options {
 	uint64_t retention_bytes;
 	uint64_t max_backlog; /* bytes */
 	uint64_t max_inflight;
+	uint64_t http_threads;
 	uint64_t grace_ms;
 	char *cacert; /* NULL: the system's */
 	struct guard guard;

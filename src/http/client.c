@@ -1,28 +1,28 @@
 /*
- * One thread drives one curl multi with curl_multi_socket_action over an epoll of its own; the rest of
- * the program meets it at two mailboxes. It begins with the first request, so that whatever the main
- * thread has denied itself before holds for it too.
+ * The caller's side: it chooses the courier for each request, and takes letters as they come back. All of it is
+ * the main thread's.
+ *
+ * A destination's requests go to one courier, where its connections are, as long as they are few. Many at once
+ * are more than one thread's work: then they go where the fewest are under way to it. So there are never many
+ * more connections than there were requests at once, and a destination that is called now and then has one.
  */
 #include "http/client.h"
 
+#include "http/courier.h"
 #include "http/ending.h"
 #include "http/letter.h"
-#include "http/sockets.h"
-#include "http/transfer.h"
 #include "util/err.h"
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <limits.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <utlist.h>
 
-#define EVENTS_A_TURN 64
+/* Requests at once to one destination that are one courier's work: with as many connections a thread is
+ * as fast as with more. */
+#define FEW 16
 
 /*
  * Where libcurl has libraries with it that bring GnuTLS, as Debian's has for RTMP and LDAP, that one would
@@ -37,174 +37,54 @@ int _gnutls_global_init_skip(void)
 }
 
 struct client {
-	struct mailbox in, out;
-	struct letter stop;
+	struct mailbox out;
 	struct letter *taken; /* out of `out`, on their way to client_take */
-
-	bool running;
-	pthread_t thread;
-
-	/* The thread's, while there is one. */
-	bool stopped;
-	struct sockets sockets;
-	const struct guard *guard;
-	CURLM *multi;
-	CURLSH *share;
-	CURL *model;
-	char *agent; /* NULL: the model has it */
-	struct transfer *busy, *pool;
-	struct letter *finished; /* in this turn */
+	unsigned count;       /* of couriers */
+	struct courier couriers[];
 };
 
-/* --- Transfers ------------------------------------------------------------------------------------ */
+/* --- Which courier -------------------------------------------------------------------------------- */
 
-/* The letter has its outcome; what it asked is cleared here already, in this thread. */
-static void client_finish(struct client *c, struct letter *l)
+/* By scheme, host and port as they are written: FNV-1a. */
+static unsigned place_of(const char *url)
 {
-	l->outcome.tag = l->request.tag;
-	request_release(&l->request);
-	DL_APPEND(c->finished, l);
+	const char *host = strstr(url, "://");
+	size_t len = host ? (size_t)(host + 3 - url) : 0;
+	uint32_t hash = 2166136261u;
+
+	len += strcspn(url + len, "/?#");
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)url[i]) * 16777619u;
+	return (hash ^ hash >> 16) % COURIER_PLACES;
 }
 
-/*
- * Out of curl's hands and into the pool. curl repeats a request whose kept connection turns out dead, five
- * times at most, but until 8.17 it counts these over all the requests of a handle. So a handle that
- * may have repeated one, as it made a connection, is not used again, nor is one with certificates of
- * its own.
- */
-static void transfer_end(struct client *c, struct transfer *t)
+static struct courier *client_choose(struct client *c, unsigned place)
 {
-	long connects = 1;
+	struct courier *least = NULL;
 
-	(void)curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
-	(void)curl_multi_remove_handle(c->multi, t->easy); /* of one never added this is fine */
-	client_finish(c, t->letter);
-	t->letter = NULL;
-	DL_DELETE(c->busy, t);
-	if (connects == 0 && !t->own)
-		DL_PREPEND(c->pool, t); /* the last used is the warmest */
-	else
-		transfer_free(t);
-}
+	for (unsigned i = 0; i < c->count; i++) {
+		struct courier *k = &c->couriers[(place + i) % c->count];
 
-/* --- The thread ----------------------------------------------------------------------------------- */
-
-static void client_start(struct client *c, struct letter *l)
-{
-	struct transfer *t = c->pool;
-	CURLcode code;
-
-	if (t)
-		DL_DELETE(c->pool, t);
-	else
-		t = transfer_new(c->model, c->share, c->agent, &c->sockets, c->guard);
-	if (!t) {
-		ending_local(&l->outcome, CURLE_OUT_OF_MEMORY);
-		client_finish(c, l);
-		return;
+		if (k->inflight[place] < FEW)
+			return k;
+		if (!least || k->inflight[place] < least->inflight[place])
+			least = k;
 	}
-	t->letter = l;
-	DL_PREPEND(c->busy, t);
-	code = transfer_prepare(t);
-	if (code == CURLE_OK && curl_multi_add_handle(c->multi, t->easy) != CURLM_OK)
-		code = CURLE_FAILED_INIT;
-	if (code != CURLE_OK) {
-		ending_local(&l->outcome, code);
-		transfer_end(c, t);
-	}
+	return least;
 }
 
-/* A walk over what is in flight, which the caller bounds: cancelling is rare. */
-static void client_abort(struct client *c, uint64_t tag)
+/* A thread's courier; another that has one already, if no more can be had; else NULL. */
+static struct courier *client_launch(struct client *c, struct courier *chosen)
 {
-	struct transfer *t;
-
-	for (t = c->busy; t && t->letter->request.tag != tag;)
-		t = t->next;
-	if (!t)
-		return;
-	ending_aborted(&t->letter->outcome);
-	transfer_end(c, t);
-}
-
-static void client_receive(struct client *c)
-{
-	struct letter *list = mailbox_take(&c->in), *l;
-
-	while ((l = list)) {
-		DL_DELETE(list, l);
-		switch (l->kind) {
-		case LETTER_REQUEST:
-			client_start(c, l);
-			break;
-		case LETTER_CANCEL:
-			client_abort(c, l->request.tag);
-			letter_free(l);
-			break;
-		case LETTER_STOP: /* client_free's last letter, a part of the client */
-			c->stopped = true;
-			break;
-		}
-	}
-}
-
-/* Transfers that curl has done. */
-static void client_collect(struct client *c)
-{
-	struct transfer *t;
-	CURLMsg *message;
-	int left;
-
-	while ((message = curl_multi_info_read(c->multi, &left))) {
-		CURLcode code = message->data.result;
-
-		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
-		if (transfer_again(t, code)) {
-			(void)curl_multi_remove_handle(c->multi, t->easy);
-			if (curl_multi_add_handle(c->multi, t->easy) == CURLM_OK)
-				continue;
-		}
-		transfer_read(t, code);
-		transfer_end(c, t);
-	}
-}
-
-static void client_ready(struct client *c, int fd, uint32_t events)
-{
-	int running, bits = sockets_ready(&c->sockets, fd, events);
-
-	if (bits)
-		(void)curl_multi_socket_action(c->multi, fd, bits, &running);
-}
-
-static void *client_run(void *ctx)
-{
-	struct client *c = ctx;
-	struct epoll_event ready[EVENTS_A_TURN];
-
-	while (!c->stopped) {
-		long wait_ms = -1;
-		int n, running;
-
-		(void)curl_multi_timeout(c->multi, &wait_ms);
-		n = epoll_wait(c->sockets.epoll_fd, ready, EVENTS_A_TURN,
-			wait_ms < INT_MAX ? (int)wait_ms : INT_MAX);
-		for (int i = 0; i < n; i++) {
-			if (ready[i].data.fd == c->in.fd)
-				client_receive(c);
-			else
-				client_ready(c, ready[i].data.fd, ready[i].events);
-		}
-		/* What has come of age, and what was just put in. */
-		(void)curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-		client_collect(c);
-		mailbox_put(&c->out, c->finished);
-		c->finished = NULL;
-	}
+	if (courier_launch(chosen))
+		return chosen;
+	for (unsigned i = 0; i < c->count; i++)
+		if (c->couriers[i].running)
+			return &c->couriers[i];
 	return NULL;
 }
 
-/* --- The caller's side ---------------------------------------------------------------------------- */
+/* --- Life cycle ----------------------------------------------------------------------------------- */
 
 /* curl would notice a bad file with the first connection only. */
 static int cacert_check(const char *path, struct err *err)
@@ -230,61 +110,9 @@ static int cacert_check(const char *path, struct err *err)
 		error ? strerrordesc_np(error) : "has no certificate in PEM form");
 }
 
-/* Everything but the thread. */
-static int client_prepare(struct client *c, const struct client_options *o)
-{
-	struct epoll_event mail = { .events = EPOLLIN };
-	int r;
-
-	r = mailbox_init(&c->in);
-	if (r < 0)
-		return r;
-	r = mailbox_init(&c->out);
-	if (r < 0)
-		return r;
-	r = sockets_init(&c->sockets);
-	if (r < 0)
-		return r;
-	mail.data.fd = c->in.fd;
-	if (epoll_ctl(c->sockets.epoll_fd, EPOLL_CTL_ADD, c->in.fd, &mail) < 0)
-		return -errno;
-
-	c->multi = curl_multi_init();
-	c->share = curl_share_init();
-	c->model = transfer_model(o);
-	if (!c->multi || !c->share || !c->model)
-		return -ENOMEM;
-	/* A line like the others: what curl makes of its option it copies once more for each request. */
-	if (!o->proxy && asprintf(&c->agent, "User-Agent: %s", o->user_agent) < 0) {
-		c->agent = NULL;
-		return -ENOMEM;
-	}
-	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, sockets_watch);
-	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, &c->sockets);
-	/* Kept ones. How many a host has at once is up to who sends requests to it; as long as curl 7.88 has
-	 * one wait for a connection (MAX_HOST_CONNECTIONS, PIPEWAIT), its timeout is not heeded. */
-	(void)curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)o->connections);
-	/* Names are shared within a multi, TLS sessions only since curl 8.12. One thread: no locks. */
-	(void)curl_share_setopt(c->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-	return 0;
-}
-
-/* With every signal blocked: they are the main thread's. */
-static bool client_launch(struct client *c)
-{
-	sigset_t all, before;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&c->thread, NULL, client_run, c);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	c->running = error == 0;
-	return c->running;
-}
-
 int client_new(const struct client_options *o, struct err *err, struct client **out)
 {
+	unsigned count = o->threads ? o->threads : 1;
 	struct client *c;
 	int r;
 
@@ -293,16 +121,20 @@ int client_new(const struct client_options *o, struct err *err, struct client **
 		if (r < 0)
 			return r;
 	}
-	c = calloc(1, sizeof(*c));
+	c = calloc(1, sizeof(*c) + count * sizeof(*c->couriers));
 	if (!c)
 		return -ENOMEM;
-	c->in.fd = c->out.fd = c->sockets.epoll_fd = -1;
-	c->guard = o->guard;
+	c->out.fd = -1;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		free(c);
 		return -ENOMEM;
 	}
-	r = client_prepare(c, o);
+	r = mailbox_init(&c->out);
+	for (; r == 0 && c->count < count; c->count++) {
+		r = courier_init(&c->couriers[c->count], o, &c->out);
+		if (r < 0)
+			break;
+	}
 	if (r < 0) {
 		client_free(c);
 		return r;
@@ -311,64 +143,53 @@ int client_new(const struct client_options *o, struct err *err, struct client **
 	return 0;
 }
 
-static void post(struct mailbox *to, struct letter *l)
-{
-	struct letter *list = NULL;
-
-	DL_APPEND(list, l);
-	mailbox_put(to, list);
-}
-
 void client_free(struct client *c)
 {
-	struct transfer *t;
-
 	if (!c)
 		return;
-	if (c->running) {
-		c->stop.kind = LETTER_STOP;
-		post(&c->in, &c->stop);
-		pthread_join(c->thread, NULL);
-	}
-	DL_CONCAT(c->pool, c->busy);
-	while ((t = c->pool)) {
-		DL_DELETE(c->pool, t);
-		(void)curl_multi_remove_handle(
-			c->multi, t->easy); /* from the pool: nothing to do */
-		transfer_free(t);
-	}
-	curl_multi_cleanup(c->multi);
-	curl_easy_cleanup(c->model);
-	free(c->agent);
-	curl_share_cleanup(c->share);
+	for (unsigned i = 0; i < c->count; i++)
+		courier_stop(&c->couriers[i]);
+	for (unsigned i = 0; i < c->count; i++)
+		courier_release(&c->couriers[i]);
 	curl_global_cleanup();
-	sockets_release(&c->sockets);
 	letters_free(c->taken);
-	mailbox_release(&c->in);
 	mailbox_release(&c->out);
 	free(c);
 }
 
+/* --- Requests and outcomes ------------------------------------------------------------------------ */
+
 void client_send(struct client *c, struct request *r)
 {
 	struct letter *l = (struct letter *)r;
+	struct courier *k;
 
-	if (c->running || client_launch(c)) {
-		post(&c->in, l);
+	l->place = place_of(r->url);
+	k = client_launch(c, client_choose(c, l->place));
+	l->courier = k;
+	if (k) {
+		k->inflight[l->place]++;
+		mailbox_post(&k->in, l);
 		return;
 	}
 	ending_local(&l->outcome, CURLE_OUT_OF_MEMORY);
 	l->outcome.tag = r->tag;
 	request_release(r);
-	post(&c->out, l);
+	mailbox_post(&c->out, l);
 }
 
+/* Who has it is not known here: the others look for it in vain. */
 void client_cancel(struct client *c, uint64_t tag)
 {
-	struct letter *l = letter_new(LETTER_CANCEL);
+	for (unsigned i = 0; i < c->count; i++) {
+		struct letter *l;
 
-	l->request.tag = tag;
-	post(&c->in, l);
+		if (!c->couriers[i].running)
+			continue;
+		l = letter_new(LETTER_CANCEL);
+		l->request.tag = tag;
+		mailbox_post(&c->couriers[i].in, l);
+	}
 }
 
 int client_fd(const struct client *c)
@@ -386,6 +207,8 @@ int client_take(struct client *c, struct outcome *out)
 	if (!l)
 		return 0;
 	DL_DELETE(c->taken, l);
+	if (l->courier)
+		l->courier->inflight[l->place]--;
 	*out = l->outcome;
 	l->outcome = (struct outcome){ 0 };
 	letter_free(l);

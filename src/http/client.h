@@ -1,10 +1,10 @@
 #pragma once
 /*
- * client: requests in, outcomes out, over libcurl multi in a thread of its own.
+ * client: requests in, outcomes out, over libcurl multi in threads of their own.
  *
  * Hand-over is through two bounded mailboxes: client_send puts a request in, client_fd() becomes
  * readable when outcomes wait, client_take takes one. Every request ends in exactly one outcome,
- * client_free's aborted ones excepted. Nobody outside http/ can tell that there is a thread.
+ * client_free's aborted ones excepted. Nobody outside http/ can tell that there are threads.
  *
  * POST only; HTTP/1.1 or 2; kept connections; TLS verified; no redirects; only http and https; no
  * proxy but the one given, none from the environment; the timeout covers the whole attempt; of a response
@@ -29,7 +29,8 @@ struct client_options {
 	const struct guard
 		*guard;         /* which addresses may be called; outlives the client; NULL: all */
 	const char *user_agent; /* "webhookfs/0.1" */
-	unsigned connections;   /* kept at most; at least the requests at once */
+	unsigned connections;   /* that a thread keeps at most; at least the requests at once */
+	unsigned threads;       /* at most, each begins when it is needed; 0: 1 */
 	unsigned lifetime_s;    /* of a connection, after which names are looked up anew; 0: 300 */
 };
 
@@ -53,7 +54,7 @@ void request_free(struct request *r); /* NULL is fine; wipes all of it */
 
 /* -EINVAL (with a sentence) when cacert cannot be read; -ENOMEM. Call it after daemonizing. */
 int client_new(const struct client_options *o, struct err *err, struct client **out);
-/* Ends all transfers (no outcomes), joins the thread. */
+/* Ends all transfers (no outcomes), joins the threads. */
 void client_free(struct client *c);
 
 void client_send(struct client *c, struct request *r); /* takes r */

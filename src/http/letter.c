@@ -113,6 +113,14 @@ void mailbox_put(struct mailbox *m, struct letter *list)
 	pthread_mutex_unlock(&m->lock);
 }
 
+void mailbox_post(struct mailbox *m, struct letter *l)
+{
+	struct letter *list = NULL;
+
+	DL_APPEND(list, l);
+	mailbox_put(m, list);
+}
+
 struct letter *mailbox_take(struct mailbox *m)
 {
 	struct letter *list;

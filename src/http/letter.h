@@ -12,12 +12,16 @@
 
 #include <pthread.h>
 
+struct courier;
+
 enum letter_kind { LETTER_REQUEST, LETTER_CANCEL, LETTER_STOP };
 
 struct letter {
 	struct request request; /* the first member: callers hold letters by it */
 	enum letter_kind kind;
 	struct outcome outcome;
+	struct courier *courier; /* who has it, and where it counts: client_send's; NULL: nobody */
+	unsigned place;
 	struct letter *prev, *next; /* utlist's */
 };
 
@@ -38,4 +42,5 @@ void request_release(struct request *r);
 int mailbox_init(struct mailbox *m); /* 0, -errno of eventfd */
 void mailbox_release(struct mailbox *m);
 void mailbox_put(struct mailbox *m, struct letter *list);
-struct letter *mailbox_take(struct mailbox *m); /* all of them; NULL: none */
+void mailbox_post(struct mailbox *m, struct letter *l); /* a single one */
+struct letter *mailbox_take(struct mailbox *m);         /* all of them; NULL: none */

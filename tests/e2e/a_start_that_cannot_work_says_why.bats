@@ -83,6 +83,7 @@ sums() {
   does_not_start 2 sync "$STATE" "$MNT" -o sync=maybe
   does_not_start 2 max_inflight "$STATE" "$MNT" -o max_inflight=0
   does_not_start 2 number "$STATE" "$MNT" -o max_inflight=many
+  does_not_start 2 http_threads "$STATE" "$MNT" -o http_threads=17
   does_not_start 2 max_backlog "$STATE" "$MNT" -o max_backlog=1
   does_not_start 2 duration "$STATE" "$MNT" -o retention=1fortnight
   does_not_start 2 duration "$STATE" "$MNT" -o grace=-1

@@ -43,6 +43,33 @@ attempts() {
   [ "$(attempts .http_version)" = '1.1 100' ]
 }
 
+# of_threads FIELD: of /proc/PID/task/*/status, each different value once.
+of_threads() {
+  sed -n "s/^$1:\t//p" "/proc/$DAEMON/task"/*/status | sort -u
+}
+
+http_threads() {
+  [ "$(grep -lx http "/proc/$DAEMON/task"/*/comm | wc -l)" -eq "$1" ]
+}
+
+@test 'a busy receiver gets its requests from several threads, each once and over kept connections' {
+  start_sink
+  answer / delay 20 status 200
+  start -o http_threads=2
+  make_hook h "$SINK_URL/" completed 'deployment/*'
+  events 1
+  settled
+  http_threads 1
+  events 1500
+  eventually 20 http_threads 2
+  [ "$(of_threads Seccomp | wc -l)" -eq 1 ]
+  [ "$(of_threads CapEff | wc -l)" -eq 1 ]
+  settled 60
+  [ "$(jq -r '.headers["webhook-id"]' "$SINK_DIR/requests.jsonl" | wc -l)" -eq 1501 ]
+  [ "$(jq -r '.headers["webhook-id"]' "$SINK_DIR/requests.jsonl" | sort -u | wc -l)" -eq 1501 ]
+  [ "$(jq .connection "$SINK_DIR/requests.jsonl" | sort -u | wc -l)" -le 66 ]
+}
+
 @test 'a receiver that speaks HTTP/2 gets hundreds of requests over a few connections' {
   secure_nginx 'ssl http2'
   echo 4 >"$MNT/hooks/h/max_inflight"
