@@ -178,6 +178,8 @@ static void options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	static const char *const lines[] = { "Content-Type: application/json", WEBHOOK_LINES,
+		"Expect:" };
 	static struct sender senders[THREADS_MAX];
 	struct curl_slist *headers = NULL;
 	double wall, cpu;
@@ -191,8 +193,8 @@ int main(int argc, char **argv)
 		die("malloc");
 	memset(o.body, 'x', o.body_len);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	headers = curl_slist_append(headers, "Content-Type: application/json");
-	headers = curl_slist_append(headers, "Expect:");
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		headers = curl_slist_append(headers, lines[i]);
 	for (unsigned i = 0; i < o.threads; i++) {
 		struct sender *s = &senders[i];
 		CURLSH *share = curl_share_init();

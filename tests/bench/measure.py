@@ -104,7 +104,7 @@ class Daemon(Rig):
         while self.count(key, hook) < value:
             if time.monotonic() > end:
                 raise SystemExit(f"not ok - {key} is {self.count(key, hook)}, not {value}")
-            time.sleep(0.005)
+            time.sleep(0.02)
 
     def write(self, lines, count, *options):
         """By tests/bench/writers.c: its line of JSON. `lines` is what it writes again and again."""

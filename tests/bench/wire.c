@@ -53,6 +53,7 @@ static void refuse(const char *what)
 
 static void make_request(void)
 {
+	static const char *const lines[] = { WEBHOOK_LINES };
 	int head_len;
 
 	o.request = malloc(o.body_len + 2048);
@@ -60,8 +61,8 @@ static void make_request(void)
 		die("malloc");
 	head_len = snprintf(o.request, 2048,
 		"POST %s HTTP/1.1\r\nHost: %s:%s\r\nAccept: */*\r\n"
-		"Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-		o.path, o.host, o.port, o.body_len);
+		"Content-Type: application/json\r\n%s\r\n%s\r\n%s\r\nContent-Length: %zu\r\n\r\n",
+		o.path, o.host, o.port, lines[0], lines[1], lines[2], o.body_len);
 	memset(o.request + head_len, 'x', o.body_len);
 	o.request_len = (size_t)head_len + o.body_len;
 }

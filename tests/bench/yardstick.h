@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* As webhookfs sends them with each request. */
+#define WEBHOOK_LINES                                                          \
+	"User-Agent: webhookfs/0.1.0", "webhook-id: msg_k3v9q2x1ab7d_1234567", \
+		"webhook-timestamp: 1767225600"
+
 #define WARM 2000 /* requests that are not timed: connections are open, memory is there */
 
 static inline void die(const char *what)

@@ -62,6 +62,7 @@ static char *slurp(const char *path)
 static struct secure {
 	struct MHD_Daemon *daemon;
 	_Atomic int open;     /* connections */
+	_Atomic int most;     /* of them at once */
 	_Atomic bool patient; /* they may be idle for long */
 	char *cert, *key;
 	unsigned port;
@@ -76,6 +77,8 @@ static void secure_connection(void *ctx, struct MHD_Connection *connection, void
 	if (what == MHD_CONNECTION_NOTIFY_STARTED)
 		MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 60u);
 	secure.open += what == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1;
+	if (secure.open > secure.most)
+		secure.most = secure.open;
 }
 
 static enum MHD_Result secure_answer(void *ctx, struct MHD_Connection *connection, const char *url,
@@ -194,6 +197,7 @@ static void test_kept_connections_that_the_receiver_closed(void **state)
 	o.cacert = cert_path;
 	assert_int_equal(client_new(&o, NULL, &c), 0);
 	for (int round = 0; round < 2; round++) {
+		secure.most = 0;
 		for (unsigned tag = 0; tag < AT_ONCE; tag++)
 			client_send(c,
 				request_to(format("https://127.0.0.1:%u/" SECRET, secure.port), tag,
@@ -205,7 +209,7 @@ static void test_kept_connections_that_the_receiver_closed(void **state)
 			assert_int_equal(out.http_status, 200);
 			outcome_release(&out);
 		}
-		assert_true(secure.open > 6);
+		assert_true(secure.most > 6); /* the first may be closed before the last is there */
 		while (secure.open > 0)
 			usleep(10000);
 	}
