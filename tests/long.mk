@@ -92,6 +92,10 @@ abuse: $B/webhookfs $B/sink  ## does to the mount what nobody should: T=600, SEE
 bench: $B/webhookfs $B/sink $(BENCH)  ## measures beside yardsticks: ROWS=, RUNS=5, SMALL=
 	@BUILD='$(abspath $B)' python3 -u tests/bench/bench.py --runs $(or $(RUNS),5) $(if $(SMALL),--small) $(ROWS)
 
+.PHONY: bench-profile
+bench-profile: $B/webhookfs $(BENCH)  ## counts the instructions of a delivery, for docs/benchmarks
+	@BUILD='$(abspath $B)' tests/bench/profile.py --write
+
 # T=3600 is the hour that docs/faults.md shows.
 .PHONY: longrun
 longrun: $B/webhookfs $B/sink  ## steady events while receivers fail, with a plot: T=3600

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Where the time of one delivery goes: instructions and allocations of its steps, counted by callgrind.
 
-    profile.py [EVENTS]       10000
+    profile.py [--write] [EVENTS]       10000
 
 Instructions in user space, which are the same each time; what the kernel does for the daemon is not in them. A mount
 takes events in writes of 128 KiB and delivers them to nginx; the first ones are not counted. Prints a
-table in Markdown, which docs/benchmarks has.
+table in Markdown, and puts it into docs/benchmarks if told so.
 """
 import collections
 import os
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from measure import BUILD, WARM, Daemon, Nginx, json_lines
+from measure import BUILD, TREE, WARM, Daemon, Nginx, json_lines
 
 # A step and the functions whose calls it is, each with all that they call. Indented: a part of the one above.
 STEPS = [
@@ -31,8 +31,10 @@ STEPS = [
     ("committed, and told", ["engine_commit"], []),
     ("  the log's line", ["logline_attempt"], []),
 ]
+SQLITE = ["sqlite3_step", "sqlite3_reset"]
 ALLOCATORS = ("malloc", "calloc", "realloc")
-CACHE_SUFFIX = re.compile(r"('\d+|\.(isra|part|constprop)\.\d+)+$")
+PAGE = f"{TREE}/docs/benchmarks/README.md"
+CLONE_SUFFIX = re.compile(r"('\d+|\.(isra|part|constprop)\.\d+)+$")
 
 
 class Counts:
@@ -45,7 +47,7 @@ class Counts:
             for line in f:
                 if match := re.match(r"(c?fn)=\((\d+)\)(?: (.*))?", line):
                     kind, number, name = match.groups()
-                    names[number] = names.get(number) or CACHE_SUFFIX.sub("", name)
+                    names[number] = names.get(number) or CLONE_SUFFIX.sub("", name)
                     here, called = (names[number], None) if kind == "fn" else (here, names[number])
                 elif line.startswith("calls="):
                     self.calls[called] += int(line[6:].split()[0])
@@ -87,29 +89,38 @@ def run(nginx, events, out):
 
 def report(counts, events):
     main, http = counts["main"], counts["http"]
-    print("| step | instructions | of the thread |\n| --- | ---: | ---: |")
+    yield "| step | instructions | of the thread |\n| --- | ---: | ---: |"
     for step, functions, without in STEPS:
         cost = sum(map(main.of, functions)) - sum(map(main.of, without))
         name = "&emsp;" * step.startswith("  ") + step.strip()
-        print(f"| {name} | {cost / events:,.0f} | {cost / main.total:.0%} |")
-    print(f"| **main thread**, {main.allocations() / events:.0f} allocations | {main.total / events:,.0f} | |")
-    print(f"| &emsp;of it SQLite | {sum(map(main.of, SQLITE)) / events:,.0f} | "
-          f"{sum(map(main.of, SQLITE)) / main.total:.0%} |")
-    print(f"| **HTTP thread**, {http.allocations() / events:.0f} allocations | {http.total / events:,.0f} | |")
+        yield f"| {name} | {cost / events:,.0f} | {cost / main.total:.0%} |"
+    yield f"| **main thread**, {main.allocations() / events:.0f} allocations | {main.total / events:,.0f} | |"
+    sqlite = sum(map(main.of, SQLITE))
+    yield f"| &emsp;of it SQLite | {sqlite / events:,.0f} | {sqlite / main.total:.0%} |"
+    yield f"| **HTTP thread**, {http.allocations() / events:.0f} allocations | {http.total / events:,.0f} | |"
 
 
-SQLITE = ["sqlite3_step", "sqlite3_reset"]
+def write(table):
+    """Between its marks."""
+    with open(PAGE, encoding="utf8") as f:
+        head, rest = f.read().split("<!-- begin profile -->\n")
+    with open(PAGE, "w", encoding="utf8") as f:
+        f.write(f"{head}<!-- begin profile -->\n\n{table}\n\n<!-- end profile -->{rest.split('<!-- end profile -->')[1]}")
 
 
 def main():
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else 10000
+    words = [word for word in sys.argv[1:] if word != "--write"]
+    events = int(words[0]) if words else 10000
     with tempfile.TemporaryDirectory(prefix="webhookfs-profile.") as directory:
         nginx = Nginx(f"{directory}/nginx")
         try:
             counts, events = run(nginx, events, f"{directory}/callgrind")
         finally:
             nginx.stop()
-    report(counts, events)
+    table = "\n".join(report(counts, events))
+    print(table)
+    if "--write" in sys.argv:
+        write(table)
 
 
 if __name__ == "__main__":
