@@ -112,6 +112,7 @@ END
   mkdir -p "$HERE/tree/tests/lib" "$HERE/tree/docs"
   cp -r "$TREE/tests/bench" "$HERE/tree/tests"
   cp "$TREE/tests/lib/rig.py" "$HERE/tree/tests/lib"
+  cp -r "$TREE/tests/show" "$HERE/tree/tests"
   cp -r "$TREE/docs/benchmarks" "$TREE/docs/scaling.md" "$HERE/tree/docs"
   # not N: that check fails, and it alone.
   not() {
