@@ -149,10 +149,11 @@ INTERRUPTIBLE=(env '--default-signal=HUP,INT,QUIT')
 
 @test 'a terminal stays a terminal, and Ctrl-C comes once' {
   cat >"$HERE/terminal.py" <<'END'
-import os, pty, sys
+import os, pty, signal, sys
 # Runs argv[1:] on a terminal of its own, types what stdin has as soon as it says "ready", prints all.
 pid, fd = pty.fork()
 if pid == 0:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it for what it runs in the background
     os.execvp(sys.argv[1], sys.argv[1:])
 keys, seen = sys.stdin.buffer.read(), b""
 while True:
