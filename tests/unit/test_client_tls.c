@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "../lib/attempt.h"
+#include "memcheck.h"
 #include "pems.h"
 
 #define IDLE_S 1u /* the receiver closes connections that were idle for so long */
@@ -194,6 +195,7 @@ static void test_kept_connections_that_the_receiver_closed(void **state)
 	struct client *c;
 
 	(void)state;
+	skip_under_memcheck("it is too slow for so many connections at once");
 	o.cacert = cert_path;
 	assert_int_equal(client_new(&o, NULL, &c), 0);
 	for (int round = 0; round < 2; round++) {
