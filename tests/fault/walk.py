@@ -15,6 +15,7 @@ its daemon said. Prints figures and TAP.
 """
 import argparse
 import errno
+import fcntl
 import json
 import mmap
 import os
@@ -24,6 +25,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 
@@ -452,6 +454,7 @@ class Step(Rig):
         try:
             wait_for("the backlog", 15, lambda: self.count("pending", "base") == 0)
             wait_for("the spool", 15, lambda: not self.untaken(started))
+            wait_for("the pipe", 15, lambda: not self.piped())
         except SystemExit as e:
             raise Broken(f"{e}: {self.value('status')} {self.value('errors')}") from None
 
@@ -461,6 +464,14 @@ class Step(Rig):
         if started and os.path.isdir(f"{self.spool}/.taking"):
             names += os.listdir(f"{self.spool}/.taking")
         return [n for n in names if n not in (".taking", "rejected")]
+
+    def piped(self):
+        """How many bytes nobody has read away. What could not be committed is looked at a second later."""
+        fd = os.open(self.fifo, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]
+        finally:
+            os.close(fd)
 
     def run(self, walk, nth, how):
         behind_start = walk[4]
