@@ -76,9 +76,16 @@ http_threads() {
   events 300
   settled 30
   [ "$(attempts .http_version)" = '2 300' ] || fail "$(attempts .http_version)"
-  eventually 10 nginx_protocols '300 HTTP/2.0'
-  [ "$(nginx_connections)" -le 4 ] || fail "$(nginx_connections) connections"
-  [ "$(attempts .connection | value /dev/stdin new)" -eq "$(nginx_connections)" ]
+  eventually 10 nginx_has 300 || fail "$(nginx_field 1)"
+  [ "$(nginx_field 1 | cut -d' ' -f1)" = HTTP/2.0 ] || fail "$(nginx_field 1)"
+  # Here nginx answers before it has read the request. Now and then curl 7.88 loses such an answer when another
+  # request has read it from their connection; then the request is made once more, over a connection of its own.
+  twice=$(nginx_came 2)
+  [ "$(nginx_came 1)" -eq $((300 - twice)) ] || fail 'came more than twice:' "$(nginx_field 4)"
+  [ "$twice" -le 10 ] || fail "$twice came twice"
+  eventually 10 nginx_connected "$(attempts .connection | value /dev/stdin new)" ||
+    fail "$(nginx_connections) connections, of which our records have" "$(attempts .connection)"
+  [ "$(nginx_connections)" -le $((4 + twice)) ] || fail "$(nginx_connections) connections, $twice came twice"
 }
 
 @test 'a receiver that speaks only HTTP/1.1 over TLS gets that' {

@@ -5,7 +5,8 @@
 # shellcheck disable=SC2034 # the e2e files use what is not used here
 
 # start_nginx LISTEN SERVER: the words behind the address in `listen` ("ssl http2", or none), and what else
-# is in `server`. Sets NGINX_PORT; each request is a line of $NGINX_DIR/requests: protocol, connection, status.
+# is in `server`. Sets NGINX_PORT; each request is a line of $NGINX_DIR/requests: protocol, connection, status,
+# webhook-id.
 start_nginx() {
   local try pid
   NGINX_DIR=$HERE/nginx
@@ -40,7 +41,7 @@ http {
   fastcgi_temp_path $NGINX_DIR/tmp;
   uwsgi_temp_path $NGINX_DIR/tmp;
   scgi_temp_path $NGINX_DIR/tmp;
-  log_format requests '\$server_protocol \$connection \$status';
+  log_format requests '\$server_protocol \$connection \$status \$http_webhook_id';
   access_log $NGINX_DIR/requests requests;
   root $NGINX_DIR/files;
   server {
@@ -55,12 +56,26 @@ nginx_listens_or_dead() {
   gone "$1" || { exec 9<>"/dev/tcp/127.0.0.1/$NGINX_PORT"; } 2>/dev/null
 }
 
-# nginx_protocols LIST: how many requests came by which protocol. It logs them behind its answers.
-nginx_protocols() {
-  [ "$(cut -d' ' -f1 "$NGINX_DIR/requests" | sort | uniq -c | xargs)" = "$1" ]
+# nginx_field N: the different ones of its requests, with their counts.
+nginx_field() {
+  cut -d' ' -f"$1" "$NGINX_DIR/requests" | sort | uniq -c | awk '{ print $2, $1 }'
+}
+
+# nginx_has N: that many different deliveries have come. It logs requests behind its answers.
+nginx_has() {
+  [ "$(nginx_field 4 | wc -l)" -eq "$1" ]
+}
+
+# nginx_came TIMES: how many deliveries came so often.
+nginx_came() {
+  nginx_field 4 | awk -v times="$1" '$2 == times' | wc -l
 }
 
 # nginx_connections: how many its requests came over.
 nginx_connections() {
-  cut -d' ' -f2 "$NGINX_DIR/requests" | sort -u | wc -l
+  nginx_field 2 | wc -l
+}
+
+nginx_connected() {
+  [ "$(nginx_connections)" -eq "$1" ]
 }
