@@ -13,14 +13,19 @@
 
 static_assert(BLOCK_HEAD >= sizeof(size_t), "a block's size fits in front of it");
 
-/* jansson's scanner goes on where it could not keep what it has read: it then finds a mistake that is
- * none, or nothing wrong in a text that has lost a part. */
-static bool ran_out;
+/*
+ * jansson's scanner goes on where it could not keep what it has read. It then finds a mistake that is none, nothing
+ * wrong in a text that has lost a part, or, where the lost part is a string's end, copies what lies behind in
+ * memory, as far as that goes. So from there on it gets no memory at all, and cannot begin to copy.
+ */
+static bool reading, ran_out;
 
 static void *wiping_malloc(size_t size)
 {
-	char *head = size <= SIZE_MAX - BLOCK_HEAD ? malloc(BLOCK_HEAD + size) : NULL;
+	char *head = NULL;
 
+	if (size <= SIZE_MAX - BLOCK_HEAD && !(reading && ran_out))
+		head = malloc(BLOCK_HEAD + size);
 	if (!head) {
 		ran_out = true;
 		return NULL;
@@ -52,7 +57,9 @@ int json_read(const char *text, size_t len, size_t flags, json_error_t *e, json_
 	json_t *root;
 
 	ran_out = false;
+	reading = true;
 	root = json_loadb(text, len, flags, e);
+	reading = false;
 	if (ran_out || (!root && json_error_code(e) == json_error_out_of_memory)) {
 		json_decref(root);
 		return -ENOMEM;

@@ -1,6 +1,7 @@
 #include "model/payload.h"
 
 #include "model/event.h"
+#include "model/json.h"
 #include "model/json_text.h"
 #include "util/buf.h"
 #include "util/id.h"
@@ -8,7 +9,6 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -258,12 +258,11 @@ void payload_view(const struct payload *p, bool include_result, struct payload_v
 void payload_text(struct span json, struct buf *out)
 {
 	json_error_t error;
-	json_t *text;
+	json_t *text = NULL;
 
 	if (!json.len)
 		return;
-	text = json_loadb(json.text, json.len, JSON_DECODE_ANY, &error);
-	if (!text && json_error_code(&error) == json_error_out_of_memory)
+	if (json_read(json.text, json.len, JSON_DECODE_ANY, &error, &text) == -ENOMEM)
 		abort();
 	/* payload_render wrote it, but a damaged database may have changed that. */
 	if (json_is_string(text))

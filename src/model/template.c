@@ -1,6 +1,7 @@
 #include "model/template.h"
 
 #include "model/format.h"
+#include "model/json.h"
 #include "model/json_text.h"
 #include "model/payload.h"
 #include "util/buf.h"
@@ -9,7 +10,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 
 #define OPEN  "{{"
@@ -299,14 +299,15 @@ static int json_check(const char *text, const struct buf *probe, struct err *err
 	size_t line = 1, begin = 0, at;
 	const char *quote;
 	json_error_t e;
-	json_t *root = json_loadb(probe->data, probe->len,
-		JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &e);
+	json_t *root;
+	int r = json_read(probe->data, probe->len,
+		JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &e, &root);
 
-	if (root) {
+	if (r == 0) {
 		json_decref(root);
 		return 0;
 	}
-	if (json_error_code(&e) == json_error_out_of_memory)
+	if (r == -ENOMEM)
 		return err_set(err, ENOMEM, ERR_NO_COLUMN, "there is no memory left for template");
 	at = mistake_at(text, probe->len, &e);
 	for (size_t i = 0; i < at; i++) {
