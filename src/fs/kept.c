@@ -48,6 +48,7 @@ struct kept {
 };
 
 #define SLOT_BITS     16
+#define LAST_FH_MAX   (UINT64_MAX >> (SLOT_BITS + 1)) /* no daemon counts so far */
 #define PAGE          4096
 #define TEXT_LEFT_MAX PAGE
 #define TEXT_AREA     (((off_t)sizeof(struct memory) + PAGE - 1) / PAGE * PAGE)
@@ -92,13 +93,24 @@ int kept_new(struct kept **out)
 	return 0;
 }
 
+/* Or a number would be given twice, and one program have another's file. */
+static bool is_numbered(const struct memory *m)
+{
+	for (unsigned i = 0; i < m->slots_used; i++) {
+		uint64_t fh = m->files[i].fh;
+		if (fh && ((fh & (KEPT_FILES_MAX - 1)) != i || fh >> SLOT_BITS > m->last_fh))
+			return false;
+	}
+	return m->last_fh <= LAST_FH_MAX;
+}
+
 static bool is_sound(const struct memory *m)
 {
 	return !memcmp(m->format, format, sizeof(format)) && m->size == sizeof(*m) &&
 		m->slots_used <= KEPT_FILES_MAX && m->answer_count <= KEPT_ANSWERS_MAX &&
 		m->mount.first_len <= KEPT_FIRST_MAX &&
 		memchr(m->mount.given, '\0', sizeof(m->mount.given)) &&
-		memchr(m->mount.real, '\0', sizeof(m->mount.real));
+		memchr(m->mount.real, '\0', sizeof(m->mount.real)) && is_numbered(m);
 }
 
 int kept_open(int fd, struct kept **out)
@@ -230,8 +242,9 @@ void kept_set_text(struct kept *k, struct kept_file *f, uint64_t text)
 
 struct kept_file *kept_find(struct kept *k, uint64_t fh)
 {
-	struct kept_file *f = &k->m->files[fh & (KEPT_FILES_MAX - 1)];
-	return fh && f->fh == fh ? f : NULL;
+	unsigned slot = fh & (KEPT_FILES_MAX - 1);
+	struct kept_file *f = &k->m->files[slot];
+	return fh && slot < k->m->slots_used && f->fh == fh ? f : NULL;
 }
 
 unsigned kept_slot(const struct kept *k, const struct kept_file *f)

@@ -67,7 +67,7 @@ struct kept_mount {
 struct kept;
 
 int kept_new(struct kept **out);
-/* Another daemon's. -EINVAL: it is none, or one of another format. The descriptor is the caller's. */
+/* Another daemon's. -EINVAL: it is none, one of another format, or damaged. The descriptor is the caller's. */
 int kept_open(int fd, struct kept **out);
 void kept_free(struct kept *k);
 int kept_fd(const struct kept *k);
