@@ -200,6 +200,8 @@ class Step(Rig):
             return True
         except OSError as e:
             self.told[name] = e.errno
+            if e.errno == errno.ENOTCONN:  # a process that dies closes its files before it is dead
+                self.process.wait(timeout=HANG_S)
             self.check_alive()
             if e.errno == errno.ENOENT and self.unread:
                 return False
