@@ -133,6 +133,15 @@ static void unsay(struct buf said[SAID_COUNT])
 		buf_release(&said[i]);
 }
 
+/* The request of a service that takes one text. */
+static void give(struct buf *out, const char *before, struct buf *text, const char *behind)
+{
+	buf_adds(out, before);
+	buf_add_json(out, buf_str(text), text->len);
+	buf_adds(out, behind);
+	buf_release(text);
+}
+
 /* ---- Slack */
 
 static void slack_escape(const char *text, size_t at, struct span c, struct buf *out)
@@ -163,10 +172,7 @@ void chat_slack(const struct message *m, struct buf *out)
 			add_raw(&slack, "\n", &left, &text);
 		add_shown(&slack, said[i].data, said[i].len, &left, slack_escape, &text);
 	}
-	buf_adds(out, "{\"text\":");
-	buf_add_json(out, buf_str(&text), text.len);
-	buf_adds(out, ",\"mrkdwn\":false}");
-	buf_release(&text);
+	give(out, "{\"text\":", &text, ",\"mrkdwn\":false}");
 	unsay(said);
 }
 
@@ -207,10 +213,7 @@ void chat_discord(const struct message *m, struct buf *out)
 		add_shown(&discord, said[i].data, said[i].len, &left, fenced_escape, &text);
 		buf_adds(&text, FENCE_END);
 	}
-	buf_adds(out, "{\"content\":");
-	buf_add_json(out, buf_str(&text), text.len);
-	buf_adds(out, ",\"allowed_mentions\":{\"parse\":[]}}");
-	buf_release(&text);
+	give(out, "{\"content\":", &text, ",\"allowed_mentions\":{\"parse\":[]}}");
 	unsay(said);
 }
 

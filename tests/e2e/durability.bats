@@ -159,6 +159,15 @@ END
     fail "$(pending h) pending, $(cat "$HERE/acknowledged") acknowledged"
 }
 
+# on_small_disk SIZE: where the next daemon has its state.
+on_small_disk() {
+  need_root
+  stop
+  mkdir "$HERE/small"
+  mount -t tmpfs -o "size=$1,mode=700" tmpfs "$HERE/small" || skip 'tmpfs cannot be mounted here'
+  STATE=$HERE/small/state
+}
+
 # The small disk goes, whatever came of the test.
 teardown() {
   local bad=0
@@ -170,11 +179,7 @@ teardown() {
 }
 
 @test 'on a full disk a writer hears ENOSPC, and once there is space writes work again' {
-  need_root
-  stop
-  mkdir "$HERE/small"
-  mount -t tmpfs -o size=3M,mode=700 tmpfs "$HERE/small" || skip 'tmpfs cannot be mounted here'
-  STATE=$HERE/small/state
+  on_small_disk 3M
   start
   collecting_hook h 'deployment/*'
   head -c 1500K /dev/zero >"$HERE/small/filler"
@@ -198,11 +203,7 @@ teardown() {
 # Somebody removes the hook's file, so all that was pending goes in a step of its own. There is room for the
 # small change that the removal is, and none for that step.
 @test 'what a removed hook leaves on a full disk goes as soon as there is space' {
-  need_root
-  stop
-  mkdir "$HERE/small"
-  mount -t tmpfs -o size=6M,mode=700 tmpfs "$HERE/small" || skip 'tmpfs cannot be mounted here'
-  STATE=$HERE/small/state
+  on_small_disk 6M
   start
   collecting_hook h 'deployment/*'
   printf "deployment/m completed result='\"%600s\"'\n" $(seq 300) >"$HERE/lines"
@@ -232,11 +233,7 @@ teardown() {
 # As many as the receiver's window has places: what came of them is kept until it can be recorded, so none
 # is sent twice.
 @test 'on a full disk deliveries begin, and each is recorded, once, when there is space' {
-  need_root
-  stop
-  mkdir "$HERE/small"
-  mount -t tmpfs -o size=3M,mode=700 tmpfs "$HERE/small" || skip 'tmpfs cannot be mounted here'
-  STATE=$HERE/small/state
+  on_small_disk 3M
   start_sink
   start
   make_hook h "$SINK_URL/" completed 'deployment/*'

@@ -142,10 +142,10 @@ class Operator:
         finally:
             os.close(fd)
 
-    def do_sendfile(self):
+    def read_through_pipe(self, into):
         fd, (r, w) = self.open(), os.pipe()
         try:
-            os.sendfile(w, fd, 0, 4096)
+            into(fd, w)
             os.close(w)
             w = None
             self.look(os.read(r, 4096))
@@ -154,17 +154,11 @@ class Operator:
                 if each is not None:
                     os.close(each)
 
+    def do_sendfile(self):
+        self.read_through_pipe(lambda fd, w: os.sendfile(w, fd, 0, 4096))
+
     def do_splice(self):
-        fd, (r, w) = self.open(), os.pipe()
-        try:
-            os.splice(fd, w, 4096, flags=2)
-            os.close(w)
-            w = None
-            self.look(os.read(r, 4096))
-        finally:
-            for each in (fd, r, w):
-                if each is not None:
-                    os.close(each)
+        self.read_through_pipe(lambda fd, w: os.splice(fd, w, 4096, flags=2))
 
     # ---- writing
 

@@ -10,11 +10,11 @@ section 3.1.3.2: that is done here.
 """
 import json
 import os
-import subprocess
 import sys
 from urllib.parse import unquote
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from npm import ask  # noqa: E402
 from rig import Rig, table, wait_for  # noqa: E402
 
 PACKAGE = "cloudevents@10.0.0"
@@ -59,14 +59,7 @@ def main():
                 events.write(line.encode() + b"\n")
             wait_for("the delivery", 20, lambda: len(sink.requests()) == n)
         rig.stop()
-        with open(f"{rig.top}/read.js", "w", encoding="utf8") as f:
-            f.write(READ)
-        subprocess.run(["npm", "install", "--silent", "--no-audit", "--prefix", rig.top, PACKAGE],
-                       check=True)
-        with open(sink.log, "rb") as requests:
-            out = subprocess.run(["node", f"{rig.top}/read.js"], stdin=requests,
-                                 stdout=subprocess.PIPE, check=True).stdout
-    events = json.loads(out)
+        events = ask(PACKAGE, READ, rig.top, sink.log)
     table([("format", "type", "source", "subject"),
            *((FORMATS[i // len(LINES)], *((e["type"], e["source"], e["subject"]) if e else ("none", "", "")))
              for i, e in enumerate(events))])
