@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(write(ends[1], in.data, in.len) == (ssize_t)in.len);
 	CHECK(shutdown(ends[1], SHUT_WR) == 0);
 
-	t = transfer_new(model, NULL, NULL, NULL);
+	t = transfer_new(model, NULL, NULL, NULL, NULL);
 	l = t->letter = letter_new(LETTER_REQUEST);
 	l->request.url = strdup("http://127.0.0.1/");
 	l->request.body = strdup("{}");
