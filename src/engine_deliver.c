@@ -431,6 +431,8 @@ int deliver_expire(struct engine *e, int64_t id)
 	if (!n) {
 		r->recorded = true;
 		stage_counts(e, r);
+		/* What is next is sent before the commit: not this one. */
+		queue_cancel(e->queue, id);
 	}
 	return n;
 }
@@ -441,8 +443,10 @@ static void forget_expired(struct engine *e)
 	struct result *r, *next;
 	DL_FOREACH_SAFE(e->results, r, next)
 	{
-		if (r->expired)
-			result_remove(e, r);
+		if (!r->expired)
+			continue;
+		look_again(e, r->flight->hook_id);
+		result_remove(e, r);
 	}
 }
 
@@ -536,7 +540,6 @@ static void conclude_expired(struct engine *e, const struct result *r)
 	const struct flight *f = r->flight;
 	const struct hook *h = registry_by_id(e->registry, f->hook_id);
 	struct hook_state *s = hook_state_of(e, f->hook_id);
-	queue_cancel(e->queue, f->id);
 	if (!s)
 		return;
 	if (h->ordered) /* it may have been the head */

@@ -45,6 +45,12 @@ expired() {
     sort -n | paste -sd ' '
 }
 
+# delivered HOOK: likewise.
+delivered() {
+  jq -r --arg hook "$1" 'select(.hook == $hook and .outcome == "delivered") | .request_id' "$MNT/log" |
+    sort -n | paste -sd ' '
+}
+
 @test 'what waits for a dead receiver fails when it is too old, and younger ones wait on' {
   hook dead "$NOWHERE"
   make_hook ageless "$NOWHERE" completed 'deployment/*'
@@ -92,7 +98,7 @@ expired() {
   echo 30s >"$MNT/hooks/ordered/timeout"
   events 1 20
   eventually 10 counts rated 19 0
-  requests 2
+  requests 2; cat "$MNT/log" "$MNT/hooks/rated/status" >&2; false
   slept $((HOUR + 60))
   echo 'deployment/none failed' >"$MNT/events"
   # What is under way is not touched: its attempt has an end of its own.
@@ -162,4 +168,21 @@ has_failed() {
   eventually 20 counts dead 1 2
   [ "$(grep -c 'cannot be read from queue.db, and is left' "$LOG")" -eq 1 ]
   echo 'deployment/m completed' >"$MNT/events"
+}
+
+@test 'what has just failed is not sent any more' {
+  start_sink
+  hook rated "$SINK_URL/"
+  echo 1/s >"$MNT/hooks/rated/rate"
+  # The first is sent; the second is in memory already, and could start in the moment that it fails in.
+  events 1 3
+  eventually 10 has_requests 1
+  slept $((HOUR + 60))
+  events 4 5
+  eventually 20 has_requests 3
+  settled
+  requests 3
+  [ "$(expired rated)" = '2 3' ]
+  [ "$(delivered rated)" = '1 4 5' ]
+  counts rated 0 2
 }
