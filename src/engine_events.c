@@ -243,8 +243,10 @@ ssize_t events_take(void *ctx, struct framing *f, const char *data, size_t len, 
 	while ((r = framing_next(f, data, len, &pos, &line, &line_len)) > 0) {
 		r = line_take(e, line, line_len, who.uid, &bad, &err);
 		if (r && !bad) {
+			/* The lines before it are undone with it, and its own text may be gone: what was
+			 * begun is dropped with every write that is refused. */
 			framing_drop(f);
-			taken = 0; /* the lines before it are undone with it */
+			return events_refused(e, who, NULL, 0, 0, &err);
 		}
 		if (r)
 			return events_refused(e, who, line, line_len, taken, &err);
@@ -262,8 +264,10 @@ ssize_t events_take(void *ctx, struct framing *f, const char *data, size_t len, 
 	if (!event_json_complete(line, line_len))
 		return (ssize_t)len;
 	r = line_take(e, line, line_len, who.uid, &bad, &err);
-	if (r)
-		r = (int)events_refused(e, who, line, line_len, bad ? taken : 0, &err);
+	if (r && bad)
+		r = (int)events_refused(e, who, line, line_len, taken, &err);
+	else if (r)
+		r = (int)events_refused(e, who, NULL, 0, 0, &err);
 	framing_drop(f);
 	return r ? r : (ssize_t)len;
 }
@@ -272,7 +276,7 @@ int events_end(void *ctx, struct framing *f, struct who who)
 {
 	struct engine *e = ctx;
 	struct err err = { 0 };
-	bool bad;
+	bool bad = true;
 	size_t len;
 	const char *line = framing_rest(f, &len);
 	if (!len)
@@ -281,7 +285,7 @@ int events_end(void *ctx, struct framing *f, struct who who)
 	if (!r)
 		r = line_take(e, line, len, who.uid, &bad, &err);
 	if (r && err.code)
-		engine_refused(e, "events", who, line, len, &err);
+		engine_refused(e, "events", who, bad ? line : NULL, bad ? len : 0, &err);
 	framing_drop(f);
 	return r;
 }

@@ -200,6 +200,29 @@ teardown() {
   stop
 }
 
+# So many long ones in one turn that the database has to write before the commit, when their lines are in
+# use: each was begun by a write before.
+@test 'on a full disk lines that were begun are refused whole, and nothing of them stays' {
+  need_root
+  stop
+  mkdir "$HERE/small"
+  mount -t tmpfs -o size=3M,mode=700 tmpfs "$HERE/small" || skip 'tmpfs cannot be mounted here'
+  STATE=$HERE/small/state
+  start
+  collecting_hook h 'deployment/*'
+  printf "deployment/m completed metadata='{\"x\":\"%*s\"}'\n" 700000 x >"$HERE/line"
+  head -c 2700K /dev/zero >"$HERE/small/filler"
+  local begun=@$HERE/line
+  run "$BATS_TEST_DIRNAME/../lib/writers.py" begun "$DAEMON" "$MNT/events" "$begun" "$begun" "$begun" "$begun"
+  echo "$output"
+  [[ "$output" == *ENOSPC* ]]
+  [ "$(pending h)" -eq "$(grep -o 700 <<<"$output" | wc -l)" ]
+  has_error 'cannot save in queue.db: No space left on device'
+  rm "$HERE/small/filler"
+  [ "$(writes 'deployment/m completed\n')" = '23 closed' ]
+  stop
+}
+
 # Somebody removes the hook's file, so all that was pending goes in a step of its own. There is room for the
 # small change that the removal is, and none for that step.
 @test 'what a removed hook leaves on a full disk goes as soon as there is space' {

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Writers of `events` who all wait for an answer at the same time.
 
-    writers.py own|shared|shell DAEMON FILE LINES...
+    writers.py own|shared|shell|begun DAEMON FILE LINES...
 
-The daemon, a process id, stands still until a thread for each of LINES (\\n means a newline) is
-asleep in its one write, through a descriptor of its own, one that they share, or one of its own that
-was opened as a shell does for `>`; then it goes on. Prints what each write returned, in the order of
+The daemon, a process id, stands still until a thread for each of LINES (\\n means a newline, @PATH the
+content of a file) is asleep in its one write, through a descriptor of its own, one that they share, or
+one of its own that was opened as a shell does for `>`, by which with `begun` the line's first bytes have been
+written already; then it goes on. Prints what each write returned, in the order of
 LINES. A write before them, of a line that is longer, has told the kernel how long a write may be to
 have company.
 """
@@ -17,6 +18,7 @@ import threading
 import time
 
 WRITE = {"x86_64": 1, "aarch64": 64, "riscv64": 64}  # write(2) in /proc/TID/syscall
+BEGUN = 20
 
 
 class Writer(threading.Thread):
@@ -49,12 +51,22 @@ def opened(how, file, first):
     return fd
 
 
+def text_of(line):
+    if not line.startswith("@"):
+        return line.encode().decode("unicode_escape").encode()
+    with open(line[1:], "rb") as f:
+        return f.read()
+
+
 def main():
     how, daemon, file, *lines = sys.argv[1:]
-    texts = [line.encode().decode("unicode_escape").encode() for line in lines]
+    texts = [text_of(line) for line in lines]
     fd = os.open(file, os.O_WRONLY)
-    os.write(fd, b"deployment/m/v1 completed request_id=%s\n" % (b"x" * max(map(len, texts))))
+    if how != "begun":
+        os.write(fd, b"deployment/m/v1 completed request_id=%s\n" % (b"x" * max(map(len, texts))))
     fds = [opened(how, file, fd) for _ in texts]
+    if how == "begun":
+        texts = [text[os.write(text_fd, text[:BEGUN]):] for text_fd, text in zip(fds, texts)]
     writers = [Writer(*pair) for pair in zip(fds, texts)]
     end = time.monotonic() + 60
     os.kill(int(daemon), signal.SIGSTOP)
