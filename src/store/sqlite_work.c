@@ -158,11 +158,11 @@ static bool is_sound(const struct place *p)
 }
 
 /* Of an event with one row, `pending` is what that row says. */
-static int place_judge(struct store *s, struct place *p)
+static bool place_judge(struct place *p)
 {
 	if (p->refs == 1)
 		p->pending = state_waits(p->state);
-	return is_sound(p) ? 0 : store_fail(s, -EIO);
+	return is_sound(p);
 }
 
 /* A copy of a text of DELIVERY_GET; NULL for NULL, with *damaged set, or with *error: a text is UTF-8 without
@@ -224,7 +224,9 @@ int store_delivery_get(struct store *s, int64_t id, struct store_delivery *out)
 	p.pending = column_int(s, DELIVERY_GET, 16);
 	p.bytes = column_int(s, DELIVERY_GET, 17);
 	statement_reset(s, DELIVERY_GET);
-	error = error ? store_fail(s, error) : place_judge(s, &p);
+	/* Nothing is counted with it here: what others have in the open transaction stays. */
+	if (!error && !place_judge(&p))
+		error = -EIO;
 	if (error) {
 		store_delivery_release(&d);
 		return error;
@@ -264,7 +266,7 @@ int delivery_find(struct store *s, int64_t id, struct place *out)
 		.bytes = column_int(s, DELIVERY_FIND, 8),
 	};
 	statement_reset(s, DELIVERY_FIND);
-	return place_judge(s, out);
+	return place_judge(out) ? 0 : store_fail(s, -EIO);
 }
 
 /* Gives the event of `p` new counts, and takes them over into those of the hook and the totals. */

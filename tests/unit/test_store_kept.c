@@ -322,6 +322,25 @@ static void what_cannot_be_is_an_error(void **state)
 	}
 }
 
+/* Whoever only looks at it does not undo what others have done in the same turn. */
+static void a_look_at_damage_undoes_nothing(void **state)
+{
+	struct store_delivery d;
+	int64_t bad, good;
+
+	(void)state;
+	reopen();
+	bad = work_add(hook_add("bad"), 0);
+	commit();
+	assert_int_equal(
+		sqlite3_exec(s->db, "UPDATE event SET refs = -3", NULL, NULL, NULL), SQLITE_OK);
+	good = work_add(hook_add("good"), 0);
+	assert_int_equal(store_delivery_get(s, bad, &d), -EIO);
+	commit();
+	assert_int_equal(store_delivery_get(s, good, &d), 0);
+	store_delivery_release(&d);
+}
+
 static void hook_ignored(void *ctx, const struct store_hook *h)
 {
 	(void)ctx, (void)h;
@@ -436,6 +455,7 @@ int main(void)
 			too_much_retires_the_oldest_delivered, enter, leave),
 		cmocka_unit_test_setup_teardown(the_oldest_pending_is_of_either_lane, enter, leave),
 		cmocka_unit_test_setup_teardown(what_cannot_be_is_an_error, enter, leave),
+		cmocka_unit_test_setup_teardown(a_look_at_damage_undoes_nothing, enter, leave),
 		cmocka_unit_test_setup_teardown(what_is_no_text_is_told, enter, leave),
 	};
 
