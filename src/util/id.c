@@ -25,9 +25,9 @@ static void random_bytes(unsigned char *out, size_t len)
 
 void id_random_hex(char *out, unsigned chars)
 {
-	for (unsigned i = 0; i < chars; i++) {
-		unsigned char pool[16];
+	unsigned char pool[16];
 
+	for (unsigned i = 0; i < chars; i++) {
 		if (i % sizeof(pool) == 0)
 			random_bytes(pool, sizeof(pool));
 		out[i] = hex[pool[i % sizeof(pool)] & 15];
