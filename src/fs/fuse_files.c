@@ -2,7 +2,6 @@
  * fuse_files: looking at, opening, reading, writing.
  */
 #include "fs/fuse_internal.h"
-#include "model/event.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -130,7 +129,9 @@ void close_handle(struct fs *fs, struct handle *h)
  * The file events takes writes side by side, so that one commit makes the lines of many writers durable. The
  * kernel allows that below the file's end as it knows it. A stream has no offsets: each of its writes is
  * one at 0, and that end is behind the longest so far, while stat(2) is told 0 as ever. A write through
- * O_APPEND is always the only one.
+ * O_APPEND is always the only one, and so is one behind `> events`, which cuts the file. The end must not be put
+ * back there by storing a byte in the kernel's cache: that waits for the page, which any writer can have
+ * read ahead by posix_fadvise(2), and the answer to that would be ours.
  *
  * libfuse 3.14 has no field for the first flag and no later one has any for the second, so the answer
  * is the kernel's own.
@@ -339,41 +340,15 @@ static void flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 }
 
-/*
- * `> events` has told the kernel that the file ends at 0, so the next write would be alone, and its writer
- * waits with all others who do the same. But a shell closes what it had opened before it writes, and
- * then the end can be put behind the longest line again: by a byte there, for the kernel to keep.
- */
-#define END_AT EVENT_LINE_MAX
-
-static void end_behind(const struct fs *fs, fuse_ino_t ino)
-{
-	char newline = '\n';
-	struct fuse_bufvec byte = FUSE_BUFVEC_INIT(1);
-	byte.buf[0].mem = &newline;
-	/* An error only means that this writer is alone. */
-	(void)fuse_lowlevel_notify_store(fs->session, ino, END_AT, &byte, 0);
-}
-
-static bool is_cut_only(const struct fs *fs, const struct kept_file *f)
-{
-	const struct handle *h = fs->open[kept_slot(fs->kept, f)];
-	return h && h->nature == FILE_EVENTS && !f->writer && f->flags & O_TRUNC;
-}
-
 /* Every process that closes its copy of the file is heard here. What another has begun is not its to
  * end: a shell's child that ends must not tear its parent's line. */
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct fs *fs = fs_of(req);
-	const struct kept_file *f = kept_find(fs->kept, fi->fh);
-	if (f && f->writer == fi->lock_owner) {
+	const struct kept_file *f = kept_find(fs_of(req)->kept, fi->fh);
+	if (f && f->writer == fi->lock_owner)
 		flush(req, ino, fi);
-		return;
-	}
-	if (f && is_cut_only(fs, f))
-		end_behind(fs, ino);
-	fuse_reply_err(req, 0);
+	else
+		fuse_reply_err(req, 0);
 }
 
 /* Every line that was taken is on disk; one that is begun is not finished by fsync. */

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """Writers of `events` who all wait for an answer at the same time.
 
-    writers.py own|shared|shell|begun DAEMON FILE LINES...
+    writers.py own|shared|begun DAEMON FILE LINES...
 
 The daemon, a process id, stands still until a thread for each of LINES (\\n means a newline, @PATH the
-content of a file) is asleep in its one write, through a descriptor of its own, one that they share, or
-one of its own that was opened as a shell does for `>`, by which with `begun` the line's first bytes have been
-written already; then it goes on. Prints what each write returned, in the order of
-LINES. A write before them, of a line that is longer, has told the kernel how long a write may be to
-have company.
+content of a file) is asleep in its one write, through a descriptor of its own or one that they share; with
+`begun` the line's first bytes have been written already. Then it goes on. Prints what each write returned, in the
+order of LINES. A write before them, of a line that is longer, has told the kernel how long a write may be
+to have company.
 """
 import errno
 import os
@@ -42,13 +41,7 @@ class Writer(threading.Thread):
 
 
 def opened(how, file, first):
-    if how == "shared":
-        return first
-    if how == "own":
-        return os.open(file, os.O_WRONLY)
-    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    os.close(os.dup(fd))
-    return fd
+    return first if how == "shared" else os.open(file, os.O_WRONLY)
 
 
 def text_of(line):
