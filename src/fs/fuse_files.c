@@ -275,6 +275,19 @@ void settled(struct fs *fs, const struct node *n, int32_t pid)
 		hidden_written(&fs->hidden, n->ino, pid, now_of(fs));
 }
 
+/*
+ * Each write through O_APPEND moves the end that the kernel has for events, for all who write. Behind a
+ * process's limit for files (RLIMIT_FSIZE) the next one would kill it, so the kernel is told in time to
+ * ask for the size again, which is 0. It does at the next open.
+ */
+#define APPENDED_MAX 4096
+
+static void end_forget(const struct fs *fs, fuse_ino_t ino, off_t end)
+{
+	if (end > APPENDED_MAX)
+		(void)fuse_lowlevel_notify_inval_inode(fs->session, ino, -1, 0);
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
 	struct fuse_file_info *fi)
 {
@@ -296,8 +309,10 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	seen(fs, &n, h->who.pid);
 	if (!h->edit.made)
 		hidden_end(&fs->hidden, h->who.pid);
-	if (h->nature == FILE_EVENTS)
+	if (h->nature == FILE_EVENTS) {
 		settled(fs, &n, h->who.pid);
+		end_forget(fs, ino, off);
+	}
 	ssize_t taken = judge_room(fs, h->who, 0, size, &err);
 	if (taken)
 		handle_spoil(h);

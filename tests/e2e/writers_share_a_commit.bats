@@ -91,3 +91,11 @@ END
   run "$BASH" -c 'exec 5>"$1" 6>&5 6>&- && stat --cached=always -c %s "$1"' - "$MNT/events"
   [ "$output" = 0 ]
 }
+
+@test 'what others append brings nobody to his limit for files' {
+  local text
+  text="deployment/m/v1 completed request_id=$(printf 'x%.0s' {1..200})"
+  for _ in {1..50}; do echo "$text" >>"$MNT/events"; done
+  (ulimit -f 6 && echo "$text" >>"$MNT/events")
+  [ "$(pending h)" = 51 ]
+}
