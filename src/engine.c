@@ -448,8 +448,8 @@ static int64_t now_ms(void *ctx)
 
 static void wire_tree(struct engine *e)
 {
-	size_t *shown_len = calloc(files_root_count, sizeof(*shown_len));
-	if (!shown_len)
+	struct shown *shown = calloc(files_root_count, sizeof(*shown));
+	if (!shown)
 		abort();
 	e->tree = (struct tree){
 		.registry = e->registry,
@@ -459,7 +459,7 @@ static void wire_tree(struct engine *e)
 		.gid = getgid(),
 		.attributes = &e->attributes,
 		.start_ms = e->now.real_ms,
-		.shown_len = shown_len,
+		.shown = shown,
 		.backend = { .ctx = e,
 			.hook_make = hook_make,
 			.hook_remove = hook_remove,
@@ -577,7 +577,7 @@ void engine_free(struct engine *e)
 	deliver_forget(e);
 	tests_forget(e);
 	free((char *)e->tree.pipe_path);
-	free(e->tree.shown_len);
+	free(e->tree.shown);
 	pipes_free(e);
 	dropped_close(e);
 	scratches_free(e->tree.scratches);

@@ -540,6 +540,7 @@ void tree_show(const struct tree *t, const struct node *n, struct buf *out)
 		n->row->show(t, n, out);
 	if (out->len > before && out->data[out->len - 1] != '\n')
 		buf_addc(out, '\n');
-	if (n->kind == NODE_ROOT_FILE && t->shown_len)
-		t->shown_len[n->row - files_root] = out->len - before;
+	if (n->kind == NODE_ROOT_FILE && t->shown)
+		t->shown[n->row - files_root] = (struct shown){ .len = out->len - before,
+			.at_ms = t->backend.now_ms(t->backend.ctx) };
 }

@@ -157,6 +157,12 @@ extern const size_t files_root_count;
 extern const struct file_row files_hook[];
 extern const size_t files_hook_count;
 
+/* How long a file was, and when. */
+struct shown {
+	size_t len; /* 0: not shown yet */
+	int64_t at_ms;
+};
+
 struct tree {
 	const struct registry *registry;
 	const struct types *types;
@@ -166,7 +172,7 @@ struct tree {
 	const struct attributes *attributes; /* of what is no hook's */
 	int64_t start_ms;                    /* mtime of what never changes */
 	const char *pipe_path; /* events.fifo is a symbolic link to it; NULL: a pipe in the mount */
-	size_t *shown_len; /* of the root's rows: bytes shown last, 0: not yet; NULL: not kept */
+	struct shown *shown;   /* of the root's rows: what was shown last; NULL: not kept */
 };
 
 enum node_kind {
@@ -201,8 +207,11 @@ struct node {
 #define TREE_PATH_MAX 512
 /* Bytes that one file may show; metrics.prom has some 500 a hook. */
 #define SHOWN_MAX ((size_t)256 << 20)
-/* With more hooks than this, what tells of all of them is not made for its size alone. */
-#define HOOKS_SIZED_MAX 100
+/* With more hooks than this, what tells of all of them is not made for its size alone, if it was shown just
+ * before: as many milliseconds ago as there are hooks, but not more than SIZE_KEPT_MAX_MS. To show it takes a
+ * tenth of that. */
+#define HOOKS_SIZED_MAX  100
+#define SIZE_KEPT_MAX_MS 10000
 
 /* The inode numbers of a hook's directories: that behind `ino`, its own behind 0; 0 at the end. */
 uint64_t tree_hook_dir(int64_t hook_id, uint64_t ino);

@@ -109,14 +109,18 @@ static void stat_scratch(const struct scratch *f, struct stat *st, int64_t *mtim
 	*mtime_ms = f->mtime_ms;
 }
 
-/* Of what takes long to show: as somebody has last opened it. A mount of many hooks would be held up by
- * whoever lists its root. 0: it is to be shown. */
+/* Of what takes long to show: as it was last shown, if that is not long ago. A mount of many hooks would be held
+ * up by whoever lists its root; but some who stat a file and then open it read no more of it than that size.
+ * 0: it is to be shown. */
 static size_t known_size(const struct tree *t, const struct node *n)
 {
-	if (n->kind != NODE_ROOT_FILE || !n->row->of_all || !t->shown_len ||
-		registry_count(t->registry) <= HOOKS_SIZED_MAX)
+	size_t hooks = registry_count(t->registry);
+	int64_t kept_ms = hooks < SIZE_KEPT_MAX_MS ? (int64_t)hooks : SIZE_KEPT_MAX_MS;
+	if (n->kind != NODE_ROOT_FILE || !n->row->of_all || !t->shown || hooks <= HOOKS_SIZED_MAX)
 		return 0;
-	return t->shown_len[n->row - files_root];
+	const struct shown *last = &t->shown[n->row - files_root];
+	int64_t age_ms = t->backend.now_ms(t->backend.ctx) - last->at_ms;
+	return age_ms >= 0 && age_ms < kept_ms ? last->len : 0;
 }
 
 static off_t shown_size(const struct tree *t, const struct node *n)

@@ -1,6 +1,6 @@
 /*
  * What stat(2) says of the size of files that tell of all hooks: with few of them the truth, with many what was
- * last shown, without showing it again.
+ * shown a moment ago, without showing it again.
  */
 #include "fs/tree.h"
 #include "model/attributes.h"
@@ -25,6 +25,7 @@ static struct registry *registry;
 static struct tree tree;
 static size_t length;  /* of what metrics.prom shows */
 static unsigned shown; /* how often it did */
+static int64_t clock_ms;
 
 static void show_metrics(void *ctx, struct buf *out)
 {
@@ -39,6 +40,12 @@ static int edition(void *ctx, enum topic topic, int64_t id, struct edition *out)
 	(void)ctx, (void)topic, (void)id;
 	*out = (struct edition){ 0 };
 	return 0;
+}
+
+static int64_t now_ms(void *ctx)
+{
+	(void)ctx;
+	return clock_ms;
 }
 
 static void add_hooks(int64_t count)
@@ -60,17 +67,18 @@ static int enter(void **state)
 	tree = (struct tree){ .registry = registry,
 		.types = &types,
 		.attributes = &attributes,
-		.backend = { .show_metrics = show_metrics, .edition = edition },
-		.shown_len = calloc(files_root_count, sizeof(size_t)) };
+		.backend = { .show_metrics = show_metrics, .edition = edition, .now_ms = now_ms },
+		.shown = calloc(files_root_count, sizeof(struct shown)) };
 	length = 10;
 	shown = 0;
+	clock_ms = 1000000;
 	return 0;
 }
 
 static int leave(void **state)
 {
 	(void)state;
-	free(tree.shown_len);
+	free(tree.shown);
 	registry_free(registry);
 	return 0;
 }
@@ -124,6 +132,21 @@ static void with_many_hooks_the_size_is_what_was_opened_last(void **state)
 	assert_int_equal(shown, 2);
 }
 
+static void that_is_soon_forgotten(void **state)
+{
+	(void)state;
+	add_hooks(HOOKS_SIZED_MAX + 1);
+	assert_int_equal(size(), 10);
+	length = 20;
+	clock_ms += HOOKS_SIZED_MAX;
+	assert_int_equal(size(), 10);
+	clock_ms++;
+	assert_int_equal(size(), 20);
+	length = 30;
+	clock_ms--; /* somebody has set the clock back */
+	assert_int_equal(size(), 30);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +156,7 @@ int main(void)
 			with_many_hooks_it_is_made_once_for_its_size, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			with_many_hooks_the_size_is_what_was_opened_last, enter, leave),
+		cmocka_unit_test_setup_teardown(that_is_soon_forgotten, enter, leave),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
