@@ -8,7 +8,8 @@
  *
  *  - the names in the root are what they are, and it and hooks/ change by requests only, whose
  *    replies tell the kernel. The root itself is kept for a moment only, so that a mount whose
- *    daemon has died is soon seen to be dead. Of the files in it only events is like that in its
+ *    daemon has died is soon seen to be dead. A daemon that follows another may have read other modes
+ *    (root_forget). Of the files in it only events is like that in its
  *    attributes, too, which an open asks for; of its size the kernel knows that it does not know it;
  *  - a hook's directories are kept for a moment, long enough for `ls -l` and find, which ask for
  *    what a listing has just told. Whoever changes the hook says so (fs_hook_changed), and their attributes
@@ -35,6 +36,14 @@ struct cached cache_of(const struct fs *fs, const struct node *n)
 		return (struct cached){ FIXED_S, fixed ? FIXED_S : 0 };
 	}
 	return (struct cached){ 0, 0 };
+}
+
+void root_forget(struct fs *fs)
+{
+	struct node n;
+	for (size_t i = 0; i < files_root_count; i++)
+		if (!tree_root_file(fs->tree, files_root[i].name, &n))
+			(void)fuse_lowlevel_notify_inval_inode(fs->session, n.ino, -1, 0);
 }
 
 void fs_hook_changed(struct fs *fs, int64_t hook_id)

@@ -80,6 +80,8 @@ struct cached {
 	double entry, attr;
 };
 struct cached cache_of(const struct fs *fs, const struct node *n);
+/* The attributes of what lies in the root are asked for anew. */
+void root_forget(struct fs *fs);
 
 struct fuse_entry_param entry_of(const struct fs *fs, const struct node *n);
 void reply_entry(fuse_req_t req, const struct node *n);

@@ -96,6 +96,7 @@ void fs_resume(struct fs *fs, int64_t commit)
 	if (!fs->taken)
 		return;
 	kept_settle(fs->kept, commit);
+	root_forget(fs);
 	send_frame(fs, 0, RESEND, NULL, 0);
 	/* Who waits asks again, and is told that there may be news. */
 	for (struct kept_file *f = NULL; (f = kept_next(fs->kept, f));) {

@@ -55,6 +55,10 @@ kill_worker() {
   kill -KILL $before && eventually 20 is_another "$before"
 }
 
+has_mode() {
+  [ "$(stat -c %a "$2")" = "$1" ]
+}
+
 # dies_before COMMAND…: of the request named first the daemon does not live to tell.
 dies_before() {
   echo "${REQUEST[$1]}" >"$MUTE"
@@ -91,6 +95,16 @@ order() {
   ORDERS=$((ORDERS + 1))
   eventually 20 has_answers $ORDERS || return
   [ "$(sed -n ${ORDERS}p "$OPENER")" = "$2" ] || fail "$1: $(cat "$OPENER")"
+}
+
+@test 'the next daemon says what files are, not the kernel from memory' {
+  keep
+  chmod 620 "$MNT/events"
+  chmod 750 "$MNT/hooks"
+  rm "$STATE/attributes.json"
+  kill_worker
+  eventually 20 has_mode 200 "$MNT/events"
+  eventually 20 has_mode 755 "$MNT/hooks"
 }
 
 @test 'a daemon that is killed is followed by another, and the mount is the same' {
