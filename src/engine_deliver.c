@@ -257,7 +257,8 @@ void deliver_collect(struct engine *e)
 		r->next_due_ms = next_due(e, r);
 		result_add(e, r);
 		/* While nothing can be saved no place is given away, or ever more is sent and not recorded. */
-		r->landed = is_delivered(r) && !e->commit_failing;
+		r->landed = is_delivered(r) && !e->commit_failing &&
+			e->result_count <= e->options->max_inflight;
 		if (r->landed)
 			queue_landed(e->queue, id, e->now.due_ms);
 		const struct hook *h = registry_by_id(e->registry, f->hook_id);

@@ -120,7 +120,7 @@ void buf_addu(struct buf *b, uint64_t n, unsigned digits)
 	do
 		text[--at] = (char)('0' + n % 10);
 	while (n /= 10);
-	while (sizeof(text) - at < digits && at)
+	while (at && sizeof(text) - at < digits)
 		text[--at] = '0';
 	buf_add(b, text + at, sizeof(text) - at);
 }

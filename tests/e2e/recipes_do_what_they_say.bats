@@ -122,7 +122,7 @@ judged() {
   end_background
   echo 'deployment/fraud/v3 failed' >"$MNT/events"
   eventually 10 has_last_error mine
-  grep -q '^last_error .*[Cc]onn.*refused' "$MNT/hooks/mine/status" || fail "$(cat "$MNT/hooks/mine/status")"
+  grep -qE '^last_error .*(refused|connection was lost)' "$MNT/hooks/mine/status" || fail "$(cat "$MNT/hooks/mine/status")"
   [ "$(pending mine)" -eq 1 ]
 }
 

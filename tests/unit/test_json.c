@@ -75,12 +75,13 @@ static bool is_sanitized(void)
 static void a_string_whose_end_finds_no_room(void **state)
 {
 	size_t len = 4 * MIB + 64;
-	char *text = malloc(len);
+	char *text;
 
 	(void)state;
 	skip_under_memcheck("valgrind needs memory of its own");
 	if (is_sanitized())
 		skip();
+	text = malloc(len);
 	assert_non_null(text);
 	memset(text, 'x', len);
 	text[0] = text[len - 1] = '"';
