@@ -110,6 +110,12 @@ static int cacert_check(const char *path, struct err *err)
 		error ? strerrordesc_np(error) : "has no certificate in PEM form");
 }
 
+static int not_made(int r, struct err *err)
+{
+	return err_set(
+		err, -r, ERR_NO_COLUMN, "cannot prepare for requests: %s", strerrordesc_np(-r));
+}
+
 int client_new(const struct client_options *o, struct err *err, struct client **out)
 {
 	unsigned count = o->threads ? o->threads : 1;
@@ -123,11 +129,11 @@ int client_new(const struct client_options *o, struct err *err, struct client **
 	}
 	c = calloc(1, sizeof(*c) + count * sizeof(*c->couriers));
 	if (!c)
-		return -ENOMEM;
+		return not_made(-ENOMEM, err);
 	c->out.fd = -1;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		free(c);
-		return -ENOMEM;
+		return not_made(-ENOMEM, err);
 	}
 	r = mailbox_init(&c->out);
 	for (; r == 0 && c->count < count; c->count++) {
@@ -137,7 +143,7 @@ int client_new(const struct client_options *o, struct err *err, struct client **
 	}
 	if (r < 0) {
 		client_free(c);
-		return r;
+		return not_made(r, err);
 	}
 	*out = c;
 	return 0;

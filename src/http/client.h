@@ -52,7 +52,7 @@ struct request *request_new(void); /* zeroed; aborts without memory */
 void request_header(struct request *r, char *line);
 void request_free(struct request *r); /* NULL is fine; wipes all of it */
 
-/* -EINVAL (with a sentence) when cacert cannot be read; -ENOMEM. Call it after daemonizing. */
+/* -EINVAL: cacert cannot be read; else memory or descriptors are lacking. Call it after daemonizing. */
 int client_new(const struct client_options *o, struct err *err, struct client **out);
 /* Ends all transfers (no outcomes), joins the threads. */
 void client_free(struct client *c);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -350,6 +351,36 @@ static void test_a_cacert_that_cannot_be_read(void **state)
 	}
 }
 
+/* Each of the descriptors that it needs, in turn, is the one too many. */
+static void test_no_descriptor_is_told(void **state)
+{
+	struct rlimit before, few;
+	struct client *c = NULL;
+	struct err err = { 0 };
+	int free_fd, r = -EMFILE;
+
+	(void)state;
+	skip_under_memcheck("valgrind has a limit of descriptors of its own");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	free_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_true(free_fd >= 0);
+	assert_int_equal(close(free_fd), 0);
+	for (rlim_t more = 0; r == -EMFILE && more < 16; more++) {
+		err.sentence[0] = '\0';
+		few = before;
+		few.rlim_cur = (rlim_t)free_fd + more;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		r = client_new(&options, &err, &c);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		assert_true(more || r == -EMFILE);
+		if (r == -EMFILE)
+			assert_string_equal(
+				err.sentence, "cannot prepare for requests: Too many open files");
+	}
+	assert_int_equal(r, 0);
+	client_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +391,7 @@ int main(void)
 		cmocka_unit_test(test_certificates_that_cannot_be_shown),
 		cmocka_unit_test(test_connections_are_kept_for_the_same_certificates),
 		cmocka_unit_test(test_a_cacert_that_cannot_be_read),
+		cmocka_unit_test(test_no_descriptor_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, setup_secure, teardown_secure);
