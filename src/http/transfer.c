@@ -336,7 +336,9 @@ static void read_own(struct transfer *t, CURLcode code)
 	ending_own(&t->letter->outcome, err.sentence);
 }
 
-/* Over HTTP/2 a stream may end with its connection; if curl has words for it, it was ended by itself. */
+/* Over HTTP/2 a stream may end with its connection; if curl has words for it, it was ended by itself.
+ * 7.88 has none either for an answer that it has dropped: of a receiver that answers before it has read the
+ * request, and resets the stream, when another request has read that from their connection. */
 static bool is_lost(const struct transfer *t, CURLcode code)
 {
 	switch (code) {
