@@ -98,7 +98,7 @@ delivered() {
   echo 30s >"$MNT/hooks/ordered/timeout"
   events 1 20
   eventually 10 counts rated 19 0
-  requests 2; cat "$MNT/log" "$MNT/hooks/rated/status" >&2; false
+  requests 2
   slept $((HOUR + 60))
   echo 'deployment/none failed' >"$MNT/events"
   # What is under way is not touched: its attempt has an end of its own.
@@ -179,10 +179,10 @@ has_failed() {
   eventually 10 has_requests 1
   slept $((HOUR + 60))
   events 4 5
-  eventually 20 has_requests 3
+  # Whoever looks wakes the daemon: the kernel's clock, which its timer goes by, was not set.
+  eventually 20 counts rated 0 2
   settled
   requests 3
   [ "$(expired rated)" = '2 3' ]
   [ "$(delivered rated)" = '1 4 5' ]
-  counts rated 0 2
 }
