@@ -45,10 +45,10 @@ valgrind: $(TEST_PROGRAMS)  ## unit tests and the daemon under memcheck
 	@PATIENCE=20 BUILD='$(abspath $B)' WEBHOOKFS='$(abspath tests/lib/memcheck)' \
 		MEMCHECK_OF='$(abspath $B/webhookfs)' tests/run valgrind $(VALGRIND_E2E:%=tests/e2e/%.bats)
 
-# Every call that can fail, one after another, under a whole scenario: an hour. `make check` has
+# Every call that can fail, one after another, under a whole scenario: hours. `make check` has
 # a few of them.
 .PHONY: faults
-faults: $B/webhookfs $B/sink $B/faults.so  ## fails every call that can fail, one after another: an hour
+faults: $B/webhookfs $B/sink $B/faults.so  ## fails every call that can fail, one after another: hours
 	@BUILD='$(abspath $B)' tests/fault/walk.py
 
 # Every fuzz target for T seconds, JOBS at a time (tests/fuzz/run has more to say); then fuzz-merge puts
@@ -87,7 +87,7 @@ torture: $B/webhookfs $B/sink $B/clockstep.so  ## kills it KILLS=1000 times unde
 abuse: $B/webhookfs $B/sink  ## does to the mount what nobody should: T=600, SEED=, OPTIONS=
 	@$(LONG) tests/fault/abuse.py $(or $(T),600) '$(SEED)' $(OPTIONS)
 
-# All rows take most of an hour. ROWS='delivery-http idle' runs some, RUNS=3 each side so often, SMALL=1 a fortieth
+# All rows take half an hour. ROWS='delivery-http idle' runs some, RUNS=3 each side so often, SMALL=1 a fortieth
 # of the events: only to see that it runs, so its figures stay in build/.
 .PHONY: bench
 bench: $B/webhookfs $B/sink $(BENCH)  ## measures beside yardsticks: ROWS=, RUNS=5, SMALL=
