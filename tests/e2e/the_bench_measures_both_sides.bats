@@ -133,7 +133,8 @@ END
   sed -i 's/make bench ROWS=delivery-http/make bench ROWS=delivery-odd/' "$docs/results.json" "$docs/README.md"
   not 3
   cp "$TREE/docs/benchmarks/"* "$docs"
-  sed -i 's/"goal": "≤ 1.5 × bare libcurl"/"goal": "≤ 1.5 × bare curl"/' "$docs/results.json"
-  sed -i 's/^\(| \[cpu-.*\)| ≤ 1.5 × bare libcurl |.*/\1| ≤ 1.5 × bare curl |  | not judged |/' "$docs/README.md"
+  # Of three sides none is meant by that name.
+  sed -i '0,/"goal": "≤ 1.5 × bare libcurl"/s//"goal": "≤ 1.5 × bare curl"/' "$docs/results.json"
+  sed -i 's/^\(| \[cpu-http\].*\)| ≤ 1.5 × bare libcurl |.*/\1| ≤ 1.5 × bare curl |  | not judged |/' "$docs/README.md"
   not 4
 }
