@@ -9,6 +9,8 @@
  * least that anybody does who wants to lose nothing. Prints a line of JSON: seconds from the first to the
  * last answer.
  */
+#include "yardstick.h"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -33,24 +35,6 @@ static struct {
 
 static atomic_long next;
 static double begin;
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static long number(const char *text)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (end == text || *end || n < 0) {
-		fprintf(stderr, "%s is no number\n", text);
-		exit(2);
-	}
-	return n;
-}
 
 static unsigned long long now_ns(void)
 {

@@ -10,6 +10,8 @@
  * line of JSON: seconds from the first write to the last answer, and the quantiles of one write's time
  * (with -c of open, write and close) in microseconds.
  */
+#include "yardstick.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,32 +46,6 @@ static atomic_long next; /* the next write */
 static long writes;      /* in all */
 static float *took_us;   /* of each write */
 static double begin;
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static long number(const char *text)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (end == text || *end || n < 0) {
-		fprintf(stderr, "%s is no number\n", text);
-		exit(2);
-	}
-	return n;
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static void read_lines(void)
 {
@@ -154,7 +130,7 @@ static void *writer(void *unused)
 		if (o.rate)
 			sleep_until(begin + (double)i / (double)o.rate);
 		memcpy(data, input + c->at, c->len);
-		start = now();
+		start = now(CLOCK_MONOTONIC);
 		if (o.closing)
 			fd = opened();
 		stamp(data, c->len);
@@ -162,7 +138,7 @@ static void *writer(void *unused)
 			die("write");
 		if (o.closing && close(fd))
 			die("close");
-		took_us[i] = (float)((now() - start) * 1e6);
+		took_us[i] = (float)((now(CLOCK_MONOTONIC) - start) * 1e6);
 	}
 	free(data);
 	return NULL;
@@ -217,13 +193,13 @@ int main(int argc, char **argv)
 	took_us = calloc((size_t)writes, sizeof(*took_us));
 	if (!took_us)
 		die("calloc");
-	begin = now();
+	begin = now(CLOCK_MONOTONIC);
 	for (unsigned i = 0; i < o.writers; i++)
 		if (pthread_create(&threads[i], NULL, writer, NULL))
 			die("pthread_create");
 	for (unsigned i = 0; i < o.writers; i++)
 		pthread_join(threads[i], NULL);
-	seconds = now() - begin;
+	seconds = now(CLOCK_MONOTONIC) - begin;
 	qsort(took_us, (size_t)writes, sizeof(*took_us), compare);
 	printf("{\"lines\": %ld, \"writes\": %ld, \"seconds\": %.6f, \"p50_us\": %.1f, "
 	       "\"p99_us\": %.1f, \"max_us\": %.1f}\n",

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * yardstick: what bare.c and wire.c have in common: how they fail, read numbers, measure themselves and
+ * yardstick: what bare.c, wire.c and the writers have in common: how they fail, read numbers, measure themselves and
  * print it, so that two of them are never told apart by that.
  */
 #include <stdio.h>
