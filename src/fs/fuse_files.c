@@ -121,7 +121,7 @@ void close_handle(struct fs *fs, struct handle *h)
 	handle_close(h, fs->tree);
 }
 
-/* Of Linux 6.0 and 5.1; older kernels pass over them, and the headers may be older. */
+/* Of Linux 6.2 and 5.1; older kernels pass over them, and the headers may be older. */
 #define PARALLEL (1u << 6) /* FOPEN_PARALLEL_DIRECT_WRITES */
 #define STREAM   (1u << 4) /* FOPEN_STREAM */
 
