@@ -70,7 +70,7 @@ static bool name_is_one_of(const char *name, const char *const *patterns, size_t
 	char lower[HEADER_NAME_MAX + 1];
 	size_t len = 0;
 
-	for (; name[len] && len < HEADER_NAME_MAX; len++)
+	for (; len < HEADER_NAME_MAX && name[len]; len++)
 		lower[len] = (char)tolower((unsigned char)name[len]);
 	for (size_t i = 0; i < count; i++)
 		if (name_fits(lower, len, patterns[i]))
