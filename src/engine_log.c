@@ -92,9 +92,12 @@ int log_fd(void *ctx, int64_t generation)
 	return journal_fd(((struct engine *)ctx)->log, generation);
 }
 
+/* Whoever opens it finds what he has been told before, though the turn has not come to its end. */
 int log_hold(void *ctx, int64_t generation)
 {
-	return journal_hold(((struct engine *)ctx)->log, generation);
+	struct engine *e = ctx;
+	log_flush(e);
+	return journal_hold(e->log, generation);
 }
 
 void log_release(void *ctx, int64_t generation)
