@@ -3,7 +3,7 @@
  * engine: the way of an event, from the bytes that come in to the line in the log; and the turn.
  *
  * The only place that knows all parts. engine.c is the flow and the turn; engine_events.c, engine_pipe.c
- * and engine_spool.c what comes in, engine_deliver.c what goes out, engine_hooks.c and engine_config.c
+ * and engine_spool.c what comes in, engine_deliver.c what goes out, engine_request.c as what, engine_hooks.c and engine_config.c
  * the hooks, engine_attributes.c the modes of what is no hook's, engine_test.c tests, engine_queue.c
  * deliveries as files, engine_show.c and engine_metrics.c the counters. They share engine_parts.h.
  *

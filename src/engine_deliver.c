@@ -1,8 +1,9 @@
 /*
  * engine_deliver: what goes next → attempt → verdict → recorded → shown.
  *
- * The queue says which delivery starts, and its event is read from the store. An attempt that ended is a result until its verdict is committed: if saving fails,
- * it is saved again later, and nothing is sent twice for that.
+ * The queue says which delivery starts, and its event is read from the store. An attempt that ended is a
+ * result until its verdict is committed: if saving fails, it is saved again later, and nothing is sent twice for
+ * that.
  */
 #include "engine_parts.h"
 

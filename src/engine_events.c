@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINES_A_BREATH 32 /* some 0.5 ms */
+#define LINES_A_BREATH 32 /* some 0.2 ms */
 
 /* ---- one event */
 
