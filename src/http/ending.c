@@ -62,8 +62,11 @@ static const struct ending endings[] = {
 
 	{ CURLE_GOT_NOTHING, 0, 0, OUTCOME_BROKEN, DETAIL_NONE,
 		"the connection was closed without a response" },
-	{ CURLE_PARTIAL_FILE, 0, 0, OUTCOME_BROKEN, DETAIL_NONE,
+	{ CURLE_PARTIAL_FILE, 0, STAGE_RECEIVING, OUTCOME_BROKEN, DETAIL_NONE,
 		"the connection was closed within the response" },
+	/* HTTP/2 knows of a stream that the answer was to come in it */
+	{ CURLE_PARTIAL_FILE, 0, 0, OUTCOME_BROKEN, DETAIL_NONE,
+		"the connection was closed without a response" },
 	{ CURLE_SEND_ERROR, 0, 0, OUTCOME_BROKEN, DETAIL_WORDS, "the connection was lost" },
 	{ CURLE_RECV_ERROR, 0, STAGE_WAITING, OUTCOME_BROKEN, DETAIL_WORDS,
 		"the connection was lost" },

@@ -346,6 +346,7 @@ static bool is_lost(const struct transfer *t, CURLcode code)
 	case CURLE_RECV_ERROR:
 	case CURLE_GOT_NOTHING:
 	case CURLE_HTTP2:
+	case CURLE_PARTIAL_FILE: /* over HTTP/2 of a response that has not even begun, too */
 		return true;
 	case CURLE_HTTP2_STREAM:
 		return !t->words[0];

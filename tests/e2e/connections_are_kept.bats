@@ -109,6 +109,30 @@ http_threads() {
   done
 }
 
+@test 'a receiver that leaves within a request over HTTP/2 costs no attempt either' {
+  mkdir "$HERE/certs" "$HERE/leaver"
+  "$BATS_TEST_DIRNAME/../lib/certs.sh" "$HERE/certs"
+  python3 "$BATS_TEST_DIRNAME/../lib/leaver.py" "$HERE/leaver" "$HERE/certs/server.pem" "$HERE/certs/server.key" \
+    >>"$HERE/leaver.log" 2>&1 3>&- &
+  SINKS+=($!)
+  eventually 10 test -s "$HERE/leaver/port" || fail "$(cat "$HERE/leaver.log")"
+  start -o "cacert=$HERE/certs/ca.pem"
+  make_hook h "https://localhost:$(cat "$HERE/leaver/port")/" completed 'deployment/*'
+  echo 1 >"$MNT/hooks/h/ordered"
+  events 4
+  settled
+  diff - "$HERE/leaver/requests" <<'END'
+0 1 answer
+0 3 close
+1 1 answer
+1 3 reset
+2 1 answer
+2 3 answer
+END
+  [ "$(jq -r '"\(.attempt) \(.outcome)"' "$MNT/log" | sort | uniq -c | xargs)" = '4 1 delivered' ] ||
+    fail "$(cat "$MNT/log")"
+}
+
 @test 'test tells what it went over' {
   secure_nginx 'ssl http2'
   echo >"$MNT/hooks/h/test"
