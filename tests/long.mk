@@ -45,11 +45,11 @@ valgrind: $(TEST_PROGRAMS)  ## unit tests and the daemon under memcheck
 	@PATIENCE=20 BUILD='$(abspath $B)' WEBHOOKFS='$(abspath tests/lib/memcheck)' \
 		MEMCHECK_OF='$(abspath $B/webhookfs)' tests/run valgrind $(VALGRIND_E2E:%=tests/e2e/%.bats)
 
-# Every call that can fail, one after another, under a whole scenario: hours. `make check` has
-# a few of them.
+# Every call that can fail, one after another, under a whole scenario: hours, or one with JOBS=10 on two cores,
+# since a step mostly waits. `make check` has a few of them.
 .PHONY: faults
-faults: $B/webhookfs $B/sink $B/faults.so  ## fails every call that can fail, one after another: hours
-	@BUILD='$(abspath $B)' tests/fault/walk.py
+faults: $B/webhookfs $B/sink $B/faults.so  ## fails every call that can fail, one after another: hours; JOBS=1
+	@BUILD='$(abspath $B)' tests/fault/walk.py --jobs $(JOBS)
 
 # Every fuzz target for T seconds, JOBS at a time (tests/fuzz/run has more to say); then fuzz-merge puts
 # the few inputs that count into tests/fuzz/corpus, which `make check` replays.

@@ -1,24 +1,27 @@
 #!/usr/bin/env python3
 """Calls that fail, one after another, under a whole scenario: nothing acknowledged may be lost.
 
-    walk.py [--short | --most N] [--call N] [WALK...]
+    walk.py [--short | --most N] [--call N] [--jobs N] [WALK...]
 
 A walk is a row of WALKS: which calls of the daemon fail (faults.so), and how. It runs the scenario
 again and again from the same stored state: first the first such call fails, then the second, to the
-last that the scenario makes. What each step must show is in judge(): writers that were told
+last that the scenario makes. What each step must show is in Step.run(): writers that were told
 success were told the truth, the others got an errno and a sentence; nothing hangs or crashes; the
 daemon goes on, or starts again, without a fault; a setting is the old or the new one; no secret is told.
 
---most takes so many steps of each walk at most, evenly spaced, --short those of SHORT, --call one. A step
-that went wrong is named, and can be taken again: `walk.py --call 12 read-eio`. KEEP=FILE keeps what
-its daemon said. Prints figures and TAP.
+--most takes so many steps of each walk at most, evenly spaced, --short those of SHORT, --call one. --jobs
+takes so many side by side, for most of a step is waiting. One that went wrong is named, and can be taken
+again: `walk.py --call 12 read-eio`. KEEP=FILE keeps what its daemon said. Prints figures and TAP.
 """
 import argparse
 import errno
 import fcntl
+import itertools
 import json
 import mmap
+import multiprocessing
 import os
+import queue
 import shutil
 import signal
 import sqlite3
@@ -585,27 +588,81 @@ def spaced(count, most):
     return sorted({1 + i * (count - 1) // (most - 1) for i in range(most)})
 
 
-def walk(sink, template, name, most, picks):
-    """The figures of one walk: steps, faults, and what went wrong."""
-    faults, wrong = 0, []
+class Lane(multiprocessing.Process):
+    """Takes steps, (walk, call), one after another, beside others: with a receiver and stored state of its own."""
+
+    def __init__(self, steps, results):
+        super().__init__()
+        self.steps, self.results = steps, results
+
+    def run(self):
+        with Rig() as rig:
+            sink = rig.sink("rx")
+            sink.script("/once status 404\n/kept times 3 status 404\n/leaving status 404\n")
+            make_template(rig, sink)
+            for name, nth in iter(self.steps.get, None):
+                self.results.put(take_step(sink, rig.top, name, nth))
+
+
+class Lanes:
+    def __init__(self, count):
+        self.steps, self.results = multiprocessing.Queue(), multiprocessing.Queue()
+        self.lanes = [Lane(self.steps, self.results) for _ in range(count)]
+        for lane in self.lanes:
+            lane.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for _ in self.lanes:
+            self.steps.put(None)
+        for lane in self.lanes:
+            lane.join()
+
+    def take(self, name, calls):
+        """What each step came to, as they end."""
+        calls, under_way = iter(calls), 0
+        for nth in itertools.islice(calls, len(self.lanes)):
+            self.steps.put((name, nth))
+            under_way += 1
+        while under_way:
+            yield self.result()
+            nth = next(calls, None)
+            if nth is None:
+                under_way -= 1
+            else:
+                self.steps.put((name, nth))
+
+    def result(self):
+        while True:
+            try:
+                return self.results.get(timeout=1)
+            except queue.Empty:
+                if not all(lane.is_alive() for lane in self.lanes):
+                    raise SystemExit("not ok - a lane has ended") from None
+
+
+def walk(lanes, name, most, picks):
+    """The figures of one walk: steps, faults, and how many went wrong."""
+    steps = faults = wrong = 0
     if not picks:
-        count, _, trouble = take_step(sink, template, name, NEVER)
+        ((count, _, trouble),) = lanes.take(name, [NEVER])
         picks = spaced(count, most)
         if trouble:
-            wrong.append(trouble)
+            wrong += 1
             print(f"# {trouble}", flush=True)
-    for nth in picks:
-        _, injected, trouble = take_step(sink, template, name, nth)
+    taken = lanes.take(name, itertools.takewhile(lambda _: wrong < 20, picks))
+    for _, injected, trouble in taken:
+        steps += 1
         faults += injected
         if trouble:
-            wrong.append(trouble)
+            wrong += 1
             print(f"# {trouble}", flush=True)
-        if len(wrong) == 20:
-            break
     if not faults:
-        wrong.append("nothing has failed")
+        wrong += 1
         print(f"# {name}: nothing has failed", flush=True)
-    return len(picks), faults, wrong
+    return steps, faults, wrong
 
 
 def main():
@@ -613,18 +670,16 @@ def main():
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--most", type=int, default=0)
     parser.add_argument("--call", type=int)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("walks", nargs="*", choices=[[], *WALKS])
     args = parser.parse_args()
     rows, bad = [("walk", "steps", "faults", "wrong")], 0
-    with Rig() as rig:
-        sink = rig.sink("rx")
-        sink.script("/once status 404\n/kept times 3 status 404\n/leaving status 404\n")
-        make_template(rig, sink)
+    with Lanes(args.jobs) as lanes:
         for name in args.walks or (SHORT if args.short else WALKS):
             picks = [args.call] if args.call else [SHORT[name]] if args.short else None
-            steps, faults, wrong = walk(sink, rig.top, name, args.most, picks)
-            rows.append((name, steps, faults, len(wrong)))
-            bad += len(wrong)
+            steps, faults, wrong = walk(lanes, name, args.most, picks)
+            rows.append((name, steps, faults, wrong))
+            bad += wrong
             print(f"{'not ok' if wrong else 'ok'} {len(rows) - 1} - {name}: {faults} faults in "
                   f"{steps} steps", flush=True)
     print(f"1..{len(rows) - 1}")
