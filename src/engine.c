@@ -69,7 +69,7 @@ static void arrivals_announce(struct engine *e)
 		e->pending++;
 		aging_wait(e, s);
 		changed_hook(e, s);
-		queue_add(e->queue, a->hook_id, LANE_FRESH, a->id, a->due_ms);
+		queue_add(e->queue, a->hook_id, LANE_FRESH, a->id, FRESH_DUE_MS);
 	}
 	e->arrival_count = 0;
 }

@@ -103,8 +103,8 @@ static void row_load(struct engine *e, struct hook_state *s, struct hook_row *ro
 		.last_success_ms = h->last_success_ms,
 		.last_failure_ms = h->last_failure_ms };
 	snprintf(s->counts.last_error, sizeof(s->counts.last_error), "%s", row->last_error);
-	if (h->fresh_due_ms >= 0)
-		queue_waiting(e->queue, s->id, LANE_FRESH, h->fresh_due_ms);
+	if (h->fresh)
+		queue_waiting(e->queue, s->id, LANE_FRESH, FRESH_DUE_MS);
 	if (h->retry_due_ms >= 0)
 		queue_waiting(e->queue, s->id, LANE_RETRY, h->retry_due_ms);
 	row_free(e, row);
@@ -370,20 +370,15 @@ static int drop_removed(struct engine *e)
 	return conclude(e);
 }
 
-/* A clock that has been set back since must not hold up anything: what was never tried is due now, and
- * no schedule waits longer than a day and its jitter. */
+/* A clock that has been set back since must not hold up anything: no schedule waits longer than a day and its
+ * jitter. */
 static int clamp_due(struct engine *e)
 {
-	for (int retry = 0; retry <= 1; retry++) {
-		int64_t latest = e->now.due_ms + (retry ? RETRY_LATEST_MS : 0);
-		int r;
-		while ((r = store_clamp_due(e->store, retry, latest)) == 1)
-			if ((r = store_commit(e->store)))
-				break;
-		if (r)
-			return r;
-	}
-	return 0;
+	int r;
+	while ((r = store_clamp_due(e->store, e->now.due_ms + RETRY_LATEST_MS)) == 1)
+		if ((r = store_commit(e->store)))
+			break;
+	return r;
 }
 
 static int load_all(struct engine *e, struct err *err)

@@ -174,22 +174,36 @@ static void start_one(struct engine *e, const struct queue_work *w)
 	look_again(e, w->hook_id);
 }
 
+static int page_fresh(struct engine *e, const struct queue_want *w, struct queue_row *page)
+{
+	int64_t ids[QUEUE_PAGE_MAX];
+	int n = store_fresh(e->store, w->hook_id, w->after_id, ids, w->limit);
+	for (int i = 0; i < n; i++)
+		page[i] = (struct queue_row){ ids[i], FRESH_DUE_MS };
+	return n;
+}
+
+static int page_retries(struct engine *e, const struct queue_want *w, struct queue_row *page)
+{
+	struct store_row rows[QUEUE_PAGE_MAX];
+	int n = store_retries(e->store, w->hook_id, w->after_due_ms, w->after_id, rows, w->limit);
+	for (int i = 0; i < n; i++)
+		page[i] = (struct queue_row){ rows[i].id, rows[i].due_ms };
+	return n;
+}
+
 static bool refill(struct engine *e)
 {
 	struct queue_want w;
-	struct store_row rows[QUEUE_PAGE_MAX];
 	struct queue_row page[QUEUE_PAGE_MAX];
 	if (e->now.due_ms < e->refill_due_ms || !queue_want(e->queue, e->now.due_ms, &w))
 		return false;
-	int n = store_pending(e->store, w.hook_id, w.lane == LANE_RETRY, w.after_due_ms, w.after_id,
-		rows, w.limit);
+	int n = w.lane == LANE_FRESH ? page_fresh(e, &w, page) : page_retries(e, &w, page);
 	if (n < 0) {
 		log_error("cannot read the queue: %s", strerror(-n));
 		e->refill_due_ms = e->now.due_ms + AGAIN_MS;
 		return false;
 	}
-	for (int i = 0; i < n; i++)
-		page[i] = (struct queue_row){ rows[i].id, rows[i].due_ms };
 	queue_fill(e->queue, &w, page, (unsigned)n, e->now.due_ms);
 	changed_mount(e);
 	return true;

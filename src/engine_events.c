@@ -63,7 +63,7 @@ static int arrival_add(struct engine *e, int64_t hook_id, int64_t id)
 		e->arrivals = arrivals;
 		e->arrival_cap = cap;
 	}
-	e->arrivals[e->arrival_count++] = (struct arrival){ hook_id, id, e->now.due_ms };
+	e->arrivals[e->arrival_count++] = (struct arrival){ hook_id, id };
 	return 0;
 }
 

@@ -88,8 +88,11 @@ struct hook_state {
 
 /* A delivery added in this turn: the queue hears of it after the commit. */
 struct arrival {
-	int64_t hook_id, id, due_ms;
+	int64_t hook_id, id;
 };
+
+/* To the queue, of whatever was never tried: it starts in the order of ids. */
+#define FRESH_DUE_MS 0
 
 /* A delivery under way. */
 struct flight {
@@ -137,7 +140,8 @@ struct clock_step {
 };
 #define CLOCK_STEPS_MAX 16
 struct clock_steps {
-	int64_t ahead_ms; /* of the wall clock, before the clock that waits go by */
+	int64_t start_ms; /* by the clock that waits go by */
+	int64_t ahead_ms; /* of the wall clock, before that */
 	struct clock_step steps[CLOCK_STEPS_MAX];
 	unsigned count;
 };

@@ -213,7 +213,7 @@ static void now_pending(struct engine *e, int64_t hook_id, enum queue_lane lane,
 	e->pending++;
 	aging_wait(e, s);
 	changed_hook(e, s);
-	queue_add(e->queue, hook_id, lane, id, e->now.due_ms);
+	queue_add(e->queue, hook_id, lane, id, lane == LANE_FRESH ? FRESH_DUE_MS : e->now.due_ms);
 }
 
 int file_replay(void *ctx, int64_t id, struct err *err)

@@ -172,7 +172,7 @@ static void show_blocked(const struct engine *e, const struct hook *h, struct bu
 {
 	struct store_row head = { 0 };
 	struct node n = { 0 };
-	if (h->ordered && store_pending(e->store, h->id, true, INT64_MIN, 0, &head, 1) == 1)
+	if (h->ordered && store_retries(e->store, h->id, INT64_MIN, 0, &head, 1) == 1)
 		(void)tree_delivery(&e->tree, head.id, &n); /* it has just been there */
 	buf_addf(out, "blocked_by %s\n", *n.name ? n.name : "none");
 	show_until(e, out, "blocked_until", head.due_ms);

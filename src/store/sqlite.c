@@ -51,10 +51,9 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 	[HOOK_BURIED] = "SELECT -id FROM hook WHERE id < 0 LIMIT 1",
 	[HOOK_EACH] = "SELECT id, name, renamed_from, pending, delivered, failed, last_success_ms,"
 		      " last_failure_ms, last_error,"
+		      " EXISTS (SELECT 1 FROM delivery WHERE hook_id = hook.id AND state = 0),"
 		      " ifnull((SELECT min(due_ms) FROM delivery"
-		      " WHERE hook_id = hook.id AND state = 0 AND state NOT IN (2, 3)), -1),"
-		      " ifnull((SELECT min(due_ms) FROM delivery"
-		      " WHERE hook_id = hook.id AND state = 1 AND state NOT IN (2, 3)), -1)"
+		      " WHERE hook_id = hook.id AND state = 1), -1)"
 		      " FROM hook WHERE id > 0 ORDER BY id",
 	[HOOK_DELIVERIES] = "SELECT id FROM delivery WHERE hook_id = ?1 LIMIT ?2",
 
@@ -74,14 +73,14 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 	[DELIVERY_REPEAT] = "INSERT INTO delivery (id, event_id, hook_id, state, due_ms,"
 			    " event_name, origin) SELECT ?2, event_id, hook_id, 0, ?3,"
 			    " event_name, ifnull(origin, id) FROM delivery WHERE id = ?1",
+	[DELIVERY_FRESH_PAGE] = "SELECT id FROM delivery WHERE hook_id = ?1 AND state = 0"
+				" AND id > ?2 ORDER BY id LIMIT ?3",
 	/* A page is the rest of one due time, then what is due later. As one comparison, (due_ms, id) >
 	 * (?, ?), the index would be searched by due_ms alone, and walked where many share it. */
-	[DELIVERY_PAGE_SAME] =
-		"SELECT id, due_ms FROM delivery WHERE hook_id = ?1 AND state = ?2"
-		" AND state NOT IN (2, 3) AND due_ms = ?3 AND id > ?4 ORDER BY id LIMIT ?5",
-	[DELIVERY_PAGE_LATER] =
-		"SELECT id, due_ms FROM delivery WHERE hook_id = ?1 AND state = ?2"
-		" AND state NOT IN (2, 3) AND due_ms > ?3 ORDER BY due_ms, id LIMIT ?4",
+	[DELIVERY_RETRY_SAME] = "SELECT id, due_ms FROM delivery WHERE hook_id = ?1 AND state = 1"
+				" AND due_ms = ?2 AND id > ?3 ORDER BY id LIMIT ?4",
+	[DELIVERY_RETRY_LATER] = "SELECT id, due_ms FROM delivery WHERE hook_id = ?1 AND state = 1"
+				 " AND due_ms > ?2 ORDER BY due_ms, id LIMIT ?3",
 	[DELIVERY_GET] = "SELECT d.event_id, d.hook_id, e.accepted_ms, d.attempts, d.event_name,"
 			 " e.request_id, e.fields, e.result, e.rest, d.error, d.state, d.due_ms,"
 			 " d.finished_ms, ifnull(d.origin, d.id), e.uid, e.refs, e.pending, e.bytes"
@@ -95,10 +94,9 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 			  " WHEN list IS NULL THEN ?7 ELSE CAST(list || ',' || ?7 AS BLOB) END"
 			  " WHERE id = ?1",
 	[DELIVERY_REMOVE] = "DELETE FROM delivery WHERE id = ?1",
-	[DELIVERY_CLAMP] =
-		"UPDATE delivery SET due_ms = ?1 WHERE id IN (SELECT d.id"
-		" FROM hook CROSS JOIN delivery d ON d.hook_id = hook.id"
-		" AND d.state = ?3 AND d.state NOT IN (2, 3) AND d.due_ms > ?1 LIMIT ?2)",
+	[DELIVERY_CLAMP] = "UPDATE delivery SET due_ms = ?1 WHERE id IN (SELECT d.id"
+			   " FROM hook CROSS JOIN delivery d ON d.hook_id = hook.id"
+			   " AND d.state = 1 AND d.due_ms > ?1 LIMIT ?2)",
 	/* Of two states, which the index has each in the order of ids: they are merged, not sorted. */
 	[DELIVERY_LIST] = "SELECT d.id, e.accepted_ms, d.finished_ms"
 			  " FROM delivery d CROSS JOIN event e ON e.id = d.event_id"

@@ -22,7 +22,7 @@
 #include <sqlite3.h>
 
 #define APPLICATION_ID 0x77686673 /* "whfs" */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 /* Both return SQLite's codes. */
 int schema_make(sqlite3 *db); /* in an empty file */
@@ -70,8 +70,9 @@ enum statement {
 	SEEN_REMOVE,
 	DELIVERY_ADD,
 	DELIVERY_REPEAT,
-	DELIVERY_PAGE_SAME,
-	DELIVERY_PAGE_LATER,
+	DELIVERY_FRESH_PAGE,
+	DELIVERY_RETRY_SAME,
+	DELIVERY_RETRY_LATER,
 	DELIVERY_GET,
 	DELIVERY_FIND,
 	DELIVERY_MOVE,

@@ -181,7 +181,7 @@ int store_hook_each(struct store *s, store_hook_fn *each, void *ctx)
 			.last_success_ms = column_int(s, HOOK_EACH, 6),
 			.last_failure_ms = column_int(s, HOOK_EACH, 7),
 			.last_error = hook_text(s, 8),
-			.fresh_due_ms = column_int(s, HOOK_EACH, 9),
+			.fresh = column_int(s, HOOK_EACH, 9),
 			.retry_due_ms = column_int(s, HOOK_EACH, 10),
 		};
 

@@ -16,14 +16,14 @@
 #define NEWS_PERIOD 1000000 /* SQLite's operations between two words about a step: some 0.1 s */
 #define COUNT(a)    (sizeof(a) / sizeof((a)[0]))
 
-/* Each ends in the id, as every index of a table with one does: delivery_list is in the order of ids.
- * The lane has the pending and the last one the kept deliveries only, and their queries repeat the
- * condition. It is not `state < 2`, which SQLite would rather search by than by the one state that
- * is asked for. */
-#define DELIVERY_INDEXES                                                  \
-	"CREATE INDEX delivery_lane ON delivery (hook_id, state, due_ms)" \
-	" WHERE state NOT IN (2, 3);"                                     \
-	"CREATE INDEX delivery_list ON delivery (hook_id, state);"        \
+/* Each ends in the id, as every index of a table with one does: delivery_list is in the order of ids. So
+ * it serves those that were never tried, too, and only retries have an index of their due times, the last
+ * one being of the kept deliveries only. Queries of those two repeat the condition, for which the first has the
+ * state: SQLite looks at it once more, and would do so in the table. */
+#define INDEX_LIST "CREATE INDEX delivery_list ON delivery (hook_id, state);"
+#define INDEX_RETRY \
+	"CREATE INDEX delivery_retry ON delivery (hook_id, state, due_ms) WHERE state = 1;"
+#define INDEX_FINISHED                                                    \
 	"CREATE INDEX delivery_finished ON delivery (state, finished_ms)" \
 	" WHERE state IN (2, 3);"
 
@@ -48,7 +48,8 @@ static const char schema[] =
 	"CREATE TABLE delivery (id INTEGER PRIMARY KEY, event_id INTEGER NOT NULL,"
 	" hook_id INTEGER NOT NULL, state INTEGER NOT NULL, due_ms INTEGER NOT NULL,"
 	" attempts INTEGER NOT NULL DEFAULT 0, event_name TEXT NOT NULL, error TEXT,"
-	" finished_ms INTEGER NOT NULL DEFAULT 0, origin INTEGER, list BLOB);" DELIVERY_INDEXES
+	" finished_ms INTEGER NOT NULL DEFAULT 0, origin INTEGER,"
+	" list BLOB);" INDEX_LIST INDEX_RETRY INDEX_FINISHED
 	"CREATE TABLE seen (key TEXT PRIMARY KEY, accepted_ms INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE INDEX seen_time ON seen (accepted_ms);";
 
@@ -63,7 +64,15 @@ static const char *const to_version_2[] = {
 	"UPDATE delivery SET finished_ms = ifnull("
 	"(SELECT accepted_ms FROM event WHERE event.id = event_id), 0) WHERE state = 2",
 	"DROP INDEX delivery_lane",
-	DELIVERY_INDEXES,
+	"CREATE INDEX delivery_lane ON delivery (hook_id, state, due_ms) WHERE state NOT IN (2, 3)",
+	INDEX_LIST,
+	INDEX_FINISHED,
+};
+
+/* Version 2 had an index of due times for those never tried, which are due as they come. */
+static const char *const to_version_3[] = {
+	"DROP INDEX delivery_lane",
+	INDEX_RETRY,
 };
 
 /* The first makes version 2 of version 1. */
@@ -72,6 +81,7 @@ static const struct migration {
 	unsigned count;
 } migrations[] = {
 	{ to_version_2, COUNT(to_version_2) },
+	{ to_version_3, COUNT(to_version_3) },
 };
 
 static_assert(COUNT(migrations) == SCHEMA_VERSION - 1, "each version has a way to the next");

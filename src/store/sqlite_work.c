@@ -98,6 +98,18 @@ int64_t store_next_delivery(const struct store *s)
 	return s->now.next_delivery;
 }
 
+int store_fresh(struct store *s, int64_t hook_id, int64_t after_id, int64_t *ids, unsigned limit)
+{
+	int count = 0, row;
+
+	bind_int(s, DELIVERY_FRESH_PAGE, 1, hook_id);
+	bind_int(s, DELIVERY_FRESH_PAGE, 2, after_id);
+	bind_int(s, DELIVERY_FRESH_PAGE, 3, limit);
+	while ((row = statement_row(s, DELIVERY_FRESH_PAGE)) == 1)
+		ids[count++] = column_int(s, DELIVERY_FRESH_PAGE, 0);
+	return row < 0 ? row : count;
+}
+
 /* Collects ids and due times to the end of the query: the count, or -errno. */
 static int rows_read(struct store *s, enum statement st, struct store_row *rows)
 {
@@ -111,25 +123,22 @@ static int rows_read(struct store *s, enum statement st, struct store_row *rows)
 	return row < 0 ? row : count;
 }
 
-int store_pending(struct store *s, int64_t hook_id, bool retry, int64_t after_due_ms,
-	int64_t after_id, struct store_row *rows, unsigned limit)
+int store_retries(struct store *s, int64_t hook_id, int64_t after_due_ms, int64_t after_id,
+	struct store_row *rows, unsigned limit)
 {
-	enum delivery_state lane = retry ? DELIVERY_RETRY : DELIVERY_FRESH;
 	int same, later;
 
-	bind_int(s, DELIVERY_PAGE_SAME, 1, hook_id);
-	bind_int(s, DELIVERY_PAGE_SAME, 2, lane);
-	bind_int(s, DELIVERY_PAGE_SAME, 3, after_due_ms);
-	bind_int(s, DELIVERY_PAGE_SAME, 4, after_id);
-	bind_int(s, DELIVERY_PAGE_SAME, 5, limit);
-	same = rows_read(s, DELIVERY_PAGE_SAME, rows);
+	bind_int(s, DELIVERY_RETRY_SAME, 1, hook_id);
+	bind_int(s, DELIVERY_RETRY_SAME, 2, after_due_ms);
+	bind_int(s, DELIVERY_RETRY_SAME, 3, after_id);
+	bind_int(s, DELIVERY_RETRY_SAME, 4, limit);
+	same = rows_read(s, DELIVERY_RETRY_SAME, rows);
 	if (same < 0 || (unsigned)same == limit)
 		return same;
-	bind_int(s, DELIVERY_PAGE_LATER, 1, hook_id);
-	bind_int(s, DELIVERY_PAGE_LATER, 2, lane);
-	bind_int(s, DELIVERY_PAGE_LATER, 3, after_due_ms);
-	bind_int(s, DELIVERY_PAGE_LATER, 4, (int64_t)limit - same);
-	later = rows_read(s, DELIVERY_PAGE_LATER, rows + same);
+	bind_int(s, DELIVERY_RETRY_LATER, 1, hook_id);
+	bind_int(s, DELIVERY_RETRY_LATER, 2, after_due_ms);
+	bind_int(s, DELIVERY_RETRY_LATER, 3, (int64_t)limit - same);
+	later = rows_read(s, DELIVERY_RETRY_LATER, rows + same);
 	return later < 0 ? later : same + later;
 }
 
@@ -520,7 +529,7 @@ int store_expire(struct store *s, int64_t ids_before_ms, unsigned limit)
 	return more || given || file_cut(s);
 }
 
-int store_clamp_due(struct store *s, bool retry, int64_t latest_due_ms)
+int store_clamp_due(struct store *s, int64_t latest_due_ms)
 {
 	int error = store_begin(s);
 
@@ -528,7 +537,6 @@ int store_clamp_due(struct store *s, bool retry, int64_t latest_due_ms)
 		return error;
 	bind_int(s, DELIVERY_CLAMP, 1, latest_due_ms);
 	bind_int(s, DELIVERY_CLAMP, 2, CLAMP_ROWS);
-	bind_int(s, DELIVERY_CLAMP, 3, retry);
 	error = statement_run(s, DELIVERY_CLAMP);
 	return error ? error : sqlite3_changes(s->db) == CLAMP_ROWS;
 }

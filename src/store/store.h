@@ -63,8 +63,10 @@ struct store_hook {
 	uint64_t pending, delivered, failed;
 	int64_t last_success_ms, last_failure_ms; /* 0: never */
 	const char *last_error;                   /* "" */
-	/* The earliest due time of each lane, -1: none waits. Filled by store_hook_each only. */
-	int64_t fresh_due_ms, retry_due_ms;
+	/* Filled by store_hook_each only: whether any waits that was never tried, and the earliest due
+	 * time of those that were, -1: none. */
+	bool fresh;
+	int64_t retry_due_ms;
 };
 typedef void store_hook_fn(void *ctx, const struct store_hook *h);
 
@@ -112,10 +114,11 @@ int64_t store_next_delivery(const struct store *s); /* the id that the next one 
 struct store_row {
 	int64_t id, due_ms;
 };
-/* A page of the hook's pending deliveries, never tried (retry = false) or tried, with (due_ms, id)
- * greater than the given pair, in that order. The count, or -errno. */
-int store_pending(struct store *s, int64_t hook_id, bool retry, int64_t after_due_ms,
-	int64_t after_id, struct store_row *rows, unsigned limit);
+/* Pages of the hook's pending deliveries. Those that were never tried are due as they come, in the order of
+ * ids; those that were, with (due_ms, id) greater than the given pair, in that order. The count, or -errno. */
+int store_fresh(struct store *s, int64_t hook_id, int64_t after_id, int64_t *ids, unsigned limit);
+int store_retries(struct store *s, int64_t hook_id, int64_t after_due_ms, int64_t after_id,
+	struct store_row *rows, unsigned limit);
 
 /* Delivered and failed ones are kept, with their attempts, until store_retire or a drop. */
 enum store_state { STORE_PENDING, STORE_DELIVERED, STORE_FAILED };
@@ -125,7 +128,7 @@ struct store_delivery {
 	int64_t origin; /* the id that its webhook-id is made of: its own, or that of the one it repeats */
 	enum store_state state;
 	int64_t created_ms;  /* real time of acceptance */
-	int64_t due_ms;      /* of a pending one */
+	int64_t due_ms;      /* of a pending one; if it was never tried, since when it is */
 	int64_t finished_ms; /* 0: pending */
 	uint32_t uid;        /* who wrote the event, or UID_UNKNOWN */
 	unsigned attempts;   /* done so far, or since it was replayed */
@@ -201,6 +204,6 @@ int store_expire(struct store *s, int64_t ids_before_ms, unsigned limit);
  * that finished before failed_ms, and the oldest delivered ones while more than max_bytes are kept. */
 int store_retire(struct store *s, int64_t delivered_ms, int64_t failed_ms, uint64_t max_bytes,
 	unsigned limit);
-/* At start: due times of the lane further ahead than they can be (the clock was wrong, or has been set
+/* At start: due times of retries further ahead than they can be (the clock was wrong, or has been set
  * back since) come down to the latest possible, 10,000 a call. */
-int store_clamp_due(struct store *s, bool retry, int64_t latest_due_ms);
+int store_clamp_due(struct store *s, int64_t latest_due_ms);

@@ -61,7 +61,7 @@ arrived() {
     [ "$(jq -r 'select(.path == "/paused") | .headers.authorization' "$SINK_DIR/requests.jsonl" |
       sort -u)" = "Token of-version-${state##*-}" ]
     stop
-    [ "$(version)" -eq 2 ]
+    [ "$(version)" -eq 3 ]
     [ "$(sqlite3 "$STATE/queue.db" 'PRAGMA integrity_check')" = ok ]
     stop_sinks
   done
@@ -71,7 +71,7 @@ arrived() {
   start_sink
   take state-1
   start
-  grep -q 'queue.db is brought from format 1 to 2' "$LOG"
+  grep -q 'queue.db is brought from format 1 to 3' "$LOG"
   grep -q 'queue.db is up to date' "$LOG"
   stop
   : >"$LOG"

@@ -215,6 +215,7 @@ static void use(struct store *s, unsigned how)
 {
 	const struct store_event e = { .request_id = "r", .fields = "f", .rest = "x" };
 	struct store_row rows[8];
+	int64_t ids[8];
 	struct store_entry entries[8];
 	unsigned hooks = 0;
 	int64_t id;
@@ -227,7 +228,10 @@ static void use(struct store *s, unsigned how)
 	(void)store_kept_bytes(s);
 	CHECK(strlen(store_tag(s)) < 16);
 	for (int64_t hook = 1; hook <= 2; hook++) {
-		n = any(store_pending(s, hook, how & 1, -1, 0, rows, 8));
+		n = any(store_fresh(s, hook, 0, ids, 8));
+		for (int i = 0; i < n; i++)
+			use_delivery(s, ids[i], how + (unsigned)i);
+		n = any(store_retries(s, hook, -1, 0, rows, 8));
 		for (int i = 0; i < n; i++)
 			use_delivery(s, rows[i].id, how + (unsigned)i);
 		n = any(store_list(s, hook, (enum store_state)(how % 3), 0, entries, 8));
@@ -237,7 +241,7 @@ static void use(struct store *s, unsigned how)
 	}
 	if (any(store_event_add(s, &e, 1, &id)) == 0)
 		(void)any(store_delivery_add(s, id, 1, "e", 0, &id));
-	(void)any(store_clamp_due(s, how & 1, 4000));
+	(void)any(store_clamp_due(s, 4000));
 	(void)any(store_commit(s));
 	(void)any(store_expire(s, 5000, 10));
 	(void)any(store_retire(s, 2500, 2500, 10, 10));

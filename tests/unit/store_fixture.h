@@ -229,14 +229,13 @@ static inline struct hook_seen hook_get(int64_t id)
 	return seen;
 }
 
-static inline void assert_hook(
-	int64_t id, uint64_t pending, int64_t fresh_due_ms, int64_t retry_due_ms)
+static inline void assert_hook(int64_t id, uint64_t pending, bool fresh, int64_t retry_due_ms)
 {
 	struct hook_seen seen = hook_get(id);
 
 	assert_int_equal(seen.count, 1);
 	assert_int_equal(seen.hook.pending, pending);
-	assert_int_equal(seen.hook.fresh_due_ms, fresh_due_ms);
+	assert_int_equal(seen.hook.fresh, fresh);
 	assert_int_equal(seen.hook.retry_due_ms, retry_due_ms);
 }
 
@@ -248,7 +247,7 @@ static inline void assert_version_1(void)
 	assert_int_equal(store_event_seen(s, "key", 100), 1);
 	assert_int_equal(store_backlog_bytes(s), 22);
 	assert_int_equal(store_kept_bytes(s), 22);
-	assert_hook(1, 3, 101, 202);
+	assert_hook(1, 3, true, 202);
 	assert_string_equal(listed(1, STORE_PENDING), "1 2 4 ");
 	assert_string_equal(listed(1, STORE_FAILED), "3 5 ");
 	assert_string_equal(listed(1, STORE_DELIVERED), "");

@@ -399,15 +399,13 @@ static int step_expire(void)
 static int step_clamp(void)
 {
 	int64_t latest = 80 + pick(20);
-	bool retry = pick(2);
 	int error;
 
 	if (pick(10))
 		return 0;
-	error = store_clamp_due(s, retry, latest);
+	error = store_clamp_due(s, latest);
 	for (int i = 0; i < DELIVERIES && !error; i++)
-		if (now.deliveries[i].id &&
-			now.deliveries[i].state == (retry ? DELIVERY_RETRY : DELIVERY_FRESH) &&
+		if (now.deliveries[i].id && now.deliveries[i].state == DELIVERY_RETRY &&
 			now.deliveries[i].due_ms > latest)
 			now.deliveries[i].due_ms = latest;
 	return error;

@@ -17,11 +17,11 @@ static void what_is_not_committed_is_dropped_and_its_ids_given_again(void **stat
 	commit();
 	dropped = work_add(hook, 6);
 	assert_int_equal(store_counter_save(s, "accepted", 2), 0);
-	assert_hook(hook, 2, 5, -1);
+	assert_hook(hook, 2, true, -1);
 	assert_int_equal(store_counter(s, "accepted"), 2);
 	assert_int_equal(store_backlog_bytes(s), 2 * SAMPLE_BYTES);
 	reopen();
-	assert_hook(hook, 1, 5, -1);
+	assert_hook(hook, 1, true, -1);
 	assert_int_equal(store_counter(s, "accepted"), 1);
 	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
 	assert_int_equal(work_add(hook, 7), dropped);
@@ -40,12 +40,12 @@ static void what_its_user_cannot_finish_is_undone(void **state)
 	commit();
 	(void)work_add(hook, 5);
 	assert_int_equal(store_fail(s, -ENOMEM), -ENOMEM);
-	assert_hook(hook, 0, -1, -1);
+	assert_hook(hook, 0, false, -1);
 	assert_int_equal(store_commit(s), -ENOMEM);
 	(void)work_add(hook, 6);
 	commit();
 	reopen();
-	assert_hook(hook, 1, 6, -1);
+	assert_hook(hook, 1, true, -1);
 }
 
 static void ids_are_never_given_again_after_a_commit(void **state)
@@ -105,7 +105,7 @@ static void a_refusal_undoes_nothing(void **state)
 	assert_int_equal(kind, 77);
 	commit();
 	reopen();
-	assert_hook(hook, 0, -1, -1);
+	assert_hook(hook, 0, false, -1);
 }
 
 /* ---- hooks */
@@ -212,8 +212,8 @@ static void a_removed_hook_takes_its_deliveries_along(void **state)
 	}
 	assert_int_equal(more, 0);
 	commit();
-	assert_hook(b, 1, 9, -1);
-	assert_hook(again, 1, 3, -1);
+	assert_hook(b, 1, true, -1);
+	assert_hook(again, 1, true, -1);
 	assert_int_equal(store_backlog_bytes(s), 2 * SAMPLE_BYTES);
 	assert_int_equal(store_kept_bytes(s), 0);
 	assert_int_equal(number("SELECT count(*) FROM delivery"), 2);
@@ -339,32 +339,32 @@ static void the_life_of_an_event_for_three_hooks(void **state)
 	event = event_add(3);
 	for (int i = 0; i < 3; i++)
 		id[i] = delivery_add(event, hook, 10 + i);
-	assert_hook(hook, 3, 10, -1);
+	assert_hook(hook, 3, true, -1);
 
 	assert_int_equal(store_delivery_done(s, id[0], 1, NULL, 70), 0);
 	assert_int_equal(store_delivery_done(s, id[0], 1, NULL, 70), -ENOENT);
 	assert_int_equal(store_delivery_retry(s, id[0], 1, NULL, 70, NULL), -ENOENT);
 	assert_int_equal(store_delivery_failed(s, id[0], 1, NULL, 70, NULL), -ENOENT);
-	assert_hook(hook, 2, 11, -1);
+	assert_hook(hook, 2, true, -1);
 	assert_int_equal(store_delivery_retry(s, id[1], 1, NULL, 500, "HTTP 503"), 0);
-	assert_hook(hook, 2, 12, 500);
+	assert_hook(hook, 2, true, 500);
 	assert_int_equal(store_delivery_get(s, id[1], &d), 0);
 	assert_int_equal(d.attempts, 1);
 	assert_string_equal(d.error, "HTTP 503");
 	store_delivery_release(&d);
 	assert_int_equal(store_delivery_failed(s, id[2], 1, NULL, 71, "HTTP 404"), 0);
-	assert_hook(hook, 1, -1, 500);
+	assert_hook(hook, 1, false, 500);
 	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
 
 	/* The last that waits is the end of the backlog, not of the event. */
 	assert_int_equal(store_delivery_failed(s, id[1], 9, NULL, 72, "HTTP 503"), 0);
-	assert_hook(hook, 0, -1, -1);
+	assert_hook(hook, 0, false, -1);
 	assert_int_equal(store_backlog_bytes(s), 0);
 	assert_int_equal(store_kept_bytes(s), SAMPLE_BYTES);
 	/* Sent again, it is in the backlog again. */
 	assert_int_equal(store_delivery_retry(s, id[1], 0, NULL, 600, NULL), 0);
 	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
-	assert_hook(hook, 1, -1, 600);
+	assert_hook(hook, 1, false, 600);
 	assert_int_equal(store_delivery_done(s, id[1], 1, NULL, 73), 0);
 	assert_int_equal(store_delivery_done(s, id[2], 1, NULL, 74), 0);
 	assert_int_equal(store_backlog_bytes(s), 0);
@@ -377,10 +377,35 @@ static void the_life_of_an_event_for_three_hooks(void **state)
 	assert_int_equal(number("SELECT count(*) FROM event"), 0);
 	assert_int_equal(store_kept_bytes(s), 0);
 	commit();
-	assert_hook(hook, 0, -1, -1);
+	assert_hook(hook, 0, false, -1);
 }
 
-static void pages_go_by_due_time_then_id(void **state)
+static void what_was_never_tried_comes_in_the_order_of_ids(void **state)
+{
+	int64_t hook, id[5], page[2], after = 0;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	for (int i = 0; i < 5; i++) {
+		id[i] = work_add(hook, 10 - i);
+		(void)work_add(hook + 1, 1); /* another's */
+	}
+	for (int i = 0; i < 4; i += 2) {
+		assert_int_equal(store_fresh(s, hook, after, page, 2), 2);
+		assert_true(page[0] == id[i] && page[1] == id[i + 1]);
+		after = page[1];
+	}
+	assert_int_equal(store_fresh(s, hook, after, page, 2), 1);
+	assert_int_equal(page[0], id[4]);
+	assert_int_equal(store_fresh(s, hook, page[0], page, 2), 0);
+	assert_int_equal(store_delivery_retry(s, id[0], 1, NULL, 1, NULL), 0);
+	assert_int_equal(store_delivery_done(s, id[1], 1, NULL, 1), 0);
+	assert_int_equal(store_fresh(s, hook, INT64_MIN, page, 2), 2);
+	assert_true(page[0] == id[2] && page[1] == id[3]);
+}
+
+static void retries_come_by_due_time_then_id(void **state)
 {
 	static const int64_t due[] = { 7, 5, 5, 9, 5, 7 };
 	static const int order[] = { 1, 2, 4, 0, 5, 3 };
@@ -390,24 +415,25 @@ static void pages_go_by_due_time_then_id(void **state)
 	(void)state;
 	reopen();
 	hook = hook_add("h");
+	(void)work_add(hook, 1); /* never tried */
 	for (int i = 0; i < 6; i++) {
-		id[i] = work_add(hook, due[i]);
-		(void)work_add(hook + 1, due[i]); /* another's */
+		int64_t anothers = work_add(hook + 1, 1);
+
+		id[i] = work_add(hook, 1);
+		assert_int_equal(store_delivery_retry(s, id[i], 1, NULL, due[i], NULL), 0);
+		assert_int_equal(store_delivery_retry(s, anothers, 1, NULL, due[i], NULL), 0);
 	}
 	for (int i = 0; i < 6; i += 2) {
-		assert_int_equal(store_pending(s, hook, false, after.due_ms, after.id, rows, 2), 2);
+		assert_int_equal(store_retries(s, hook, after.due_ms, after.id, rows, 2), 2);
 		for (int j = 0; j < 2; j++) {
 			assert_int_equal(rows[j].id, id[order[i + j]]);
 			assert_int_equal(rows[j].due_ms, due[order[i + j]]);
 		}
 		after = rows[1];
 	}
-	assert_int_equal(store_pending(s, hook, false, after.due_ms, after.id, rows, 2), 0);
-	assert_int_equal(store_pending(s, hook, true, 0, 0, rows, 2), 0);
-	assert_int_equal(store_delivery_retry(s, id[1], 1, NULL, 100, NULL), 0);
-	assert_int_equal(store_pending(s, hook, true, 0, 0, rows, 2), 1);
-	assert_int_equal(rows[0].id, id[1]);
-	assert_int_equal(store_pending(s, hook, false, 0, 0, rows, 1), 1);
+	assert_int_equal(store_retries(s, hook, after.due_ms, after.id, rows, 2), 0);
+	assert_int_equal(store_delivery_done(s, id[1], 2, NULL, 1), 0);
+	assert_int_equal(store_retries(s, hook, INT64_MIN, 0, rows, 1), 1);
 	assert_int_equal(rows[0].id, id[2]);
 }
 
@@ -495,23 +521,24 @@ static void due_times_come_down_to_the_latest_that_can_be(void **state)
 	hook = hook_add("h");
 	other = hook_add("other");
 	(void)work_add(hook, 50);
-	for (int i = 0; i < 10001; i++)
-		(void)work_add(other, 1000 + i);
+	for (int i = 0; i < 10001; i++) {
+		retry = work_add(other, 1);
+		assert_int_equal(store_delivery_retry(s, retry, 1, NULL, 1000 + i, NULL), 0);
+	}
 	retry = work_add(hook, 1);
 	failed = work_add(hook, 5000);
+	(void)work_add(hook, 5000); /* never tried: due as it comes */
 	assert_int_equal(store_delivery_retry(s, retry, 1, NULL, 9000, NULL), 0);
 	assert_int_equal(store_delivery_failed(s, failed, 1, NULL, 1, NULL), 0);
 	commit();
-	assert_int_equal(store_clamp_due(s, false, 100), 1);
-	assert_int_equal(store_clamp_due(s, false, 100), 0);
+	assert_hook(hook, 3, true, 9000);
+	assert_int_equal(store_clamp_due(s, 100), 1);
+	assert_int_equal(store_clamp_due(s, 100), 0);
 	commit();
-	assert_hook(hook, 2, 50, 9000);
-	assert_int_equal(store_clamp_due(s, true, 100), 0);
-	commit();
-	assert_hook(hook, 2, 50, 100);
-	assert_hook(other, 10001, 100, -1);
+	assert_hook(hook, 3, true, 100);
+	assert_hook(other, 10001, false, 100);
 	assert_int_equal(number("SELECT count(*) FROM delivery WHERE due_ms = 100"), 10002);
-	assert_int_equal(number("SELECT count(*) FROM delivery WHERE due_ms = 5000"), 1);
+	assert_int_equal(number("SELECT count(*) FROM delivery WHERE due_ms = 5000"), 2);
 }
 
 /* Whether a line of a query plan costs by the number of deliveries, events or keys, which come in
@@ -529,12 +556,13 @@ static void no_statement_scans_what_may_be_long(void **state)
 {
 	/* To the last column: thousands may share the one before. */
 	static const char *const plans[STATEMENT_COUNT] = {
-		[HOOK_EACH] = "COVERING INDEX delivery_lane (hook_id=? AND state=?)",
 		[HOOK_DELIVERIES] = "COVERING INDEX delivery_list (hook_id=?)",
-		[DELIVERY_PAGE_SAME] = "COVERING INDEX delivery_lane"
-				       " (hook_id=? AND state=? AND due_ms=? AND rowid>?)",
-		[DELIVERY_PAGE_LATER] = "COVERING INDEX delivery_lane"
-					" (hook_id=? AND state=? AND due_ms>?)",
+		[DELIVERY_FRESH_PAGE] = "COVERING INDEX delivery_list"
+					" (hook_id=? AND state=? AND rowid>?)",
+		[DELIVERY_RETRY_SAME] = "COVERING INDEX delivery_retry"
+					" (hook_id=? AND state=? AND due_ms=? AND rowid>?)",
+		[DELIVERY_RETRY_LATER] = "COVERING INDEX delivery_retry"
+					 " (hook_id=? AND state=? AND due_ms>?)",
 		[DELIVERY_LIST] = "INDEX delivery_list (hook_id=? AND state=? AND rowid>?)",
 		[DELIVERY_WAITING] = "INDEX delivery_list (hook_id=? AND state=? AND rowid>?)",
 		[DELIVERY_OLDEST] = "COVERING INDEX delivery_finished"
@@ -581,7 +609,9 @@ int main(void)
 			the_id_of_a_hook_that_is_not_swept_yet_is_not_given_again, enter, leave),
 		cmocka_unit_test_setup_teardown(a_delivery_comes_back_byte_for_byte, enter, leave),
 		cmocka_unit_test_setup_teardown(the_life_of_an_event_for_three_hooks, enter, leave),
-		cmocka_unit_test_setup_teardown(pages_go_by_due_time_then_id, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			what_was_never_tried_comes_in_the_order_of_ids, enter, leave),
+		cmocka_unit_test_setup_teardown(retries_come_by_due_time_then_id, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			idempotency_keys_are_known_until_they_expire, enter, leave),
 		cmocka_unit_test_setup_teardown(an_emptied_file_shrinks_step_by_step, enter, leave),

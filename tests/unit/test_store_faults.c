@@ -15,24 +15,23 @@ static bool comes_before(const struct model_delivery *a, const struct model_deli
 	return a->due_ms != b->due_ms ? a->due_ms < b->due_ms : a->id < b->id;
 }
 
-/* The lane's delivery that comes next behind `after`; NULL at the end. */
-static const struct model_delivery *lane_next(
-	int hook, enum delivery_state lane, const struct model_delivery *after)
+/* The hook's retry that comes next behind `after`; NULL at the end. */
+static const struct model_delivery *retry_next(int hook, const struct model_delivery *after)
 {
 	const struct model_delivery *best = NULL;
 
 	for (int i = 0; i < DELIVERIES; i++) {
 		const struct model_delivery *d = &now.deliveries[i];
 
-		if (d->id && d->hook == hook && d->state == lane &&
+		if (d->id && d->hook == hook && d->state == DELIVERY_RETRY &&
 			(!after || comes_before(after, d)) && (!best || comes_before(d, best)))
 			best = d;
 	}
 	return best;
 }
 
-/* Reads the whole lane in pages of 3; how many there are. */
-static uint64_t compare_lane(int hook, enum delivery_state lane, int64_t first_due_ms)
+/* Reads all retries in pages of 3; how many there are. */
+static uint64_t compare_retries(int hook, int64_t first_due_ms)
 {
 	const struct model_delivery *d = NULL;
 	struct store_row rows[3], after = { .due_ms = -1 };
@@ -40,10 +39,9 @@ static uint64_t compare_lane(int hook, enum delivery_state lane, int64_t first_d
 	int count;
 
 	do {
-		count = store_pending(s, now.hooks[hook].id, lane == DELIVERY_RETRY, after.due_ms,
-			after.id, rows, 3);
+		count = store_retries(s, now.hooks[hook].id, after.due_ms, after.id, rows, 3);
 		for (int i = 0; i < count; i++) {
-			d = lane_next(hook, lane, d);
+			d = retry_next(hook, d);
 			assert_non_null(d);
 			assert_int_equal(rows[i].id, d->id);
 			assert_int_equal(rows[i].due_ms, d->due_ms);
@@ -53,9 +51,40 @@ static uint64_t compare_lane(int hook, enum delivery_state lane, int64_t first_d
 		}
 	} while (count == 3);
 	assert_true(count >= 0);
-	assert_null(lane_next(hook, lane, d));
+	assert_null(retry_next(hook, d));
 	if (total == 0)
 		assert_int_equal(first_due_ms, -1);
+	return total;
+}
+
+/* Likewise those that were never tried. */
+static uint64_t compare_fresh(int hook, bool any)
+{
+	int64_t ids[3], after = 0;
+	uint64_t total = 0, known = 0;
+	int count;
+
+	do {
+		count = store_fresh(s, now.hooks[hook].id, after, ids, 3);
+		for (int i = 0; i < count; i++) {
+			const struct model_delivery *d = NULL;
+
+			for (int j = 0; j < DELIVERIES && !d; j++)
+				if (now.deliveries[j].id == ids[i])
+					d = &now.deliveries[j];
+			assert_non_null(d);
+			assert_true(d->hook == hook && d->state == DELIVERY_FRESH);
+			assert_true(ids[i] > after);
+			after = ids[i];
+			total++;
+		}
+	} while (count == 3);
+	assert_true(count >= 0);
+	for (int i = 0; i < DELIVERIES; i++)
+		known += now.deliveries[i].id && now.deliveries[i].hook == hook &&
+			now.deliveries[i].state == DELIVERY_FRESH;
+	assert_int_equal(total, known);
+	assert_int_equal(any, total > 0);
 	return total;
 }
 
@@ -104,8 +133,8 @@ static void compare(void)
 		assert_int_equal(seen.count, 1);
 		assert_int_equal(seen.hook.delivered, now.hooks[i].delivered);
 		assert_int_equal(seen.hook.pending,
-			compare_lane(i, DELIVERY_FRESH, seen.hook.fresh_due_ms) +
-				compare_lane(i, DELIVERY_RETRY, seen.hook.retry_due_ms));
+			compare_fresh(i, seen.hook.fresh) +
+				compare_retries(i, seen.hook.retry_due_ms));
 		compare_list(i, STORE_PENDING);
 		compare_list(i, STORE_DELIVERED);
 		compare_list(i, STORE_FAILED);

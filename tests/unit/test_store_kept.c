@@ -48,7 +48,7 @@ static void what_has_ended_is_kept_as_it_ended(void **state)
 	reopen();
 	assert_int_equal(store_kept_bytes(s), 2 * KEPT_BYTES);
 	assert_int_equal(store_backlog_bytes(s), 0);
-	assert_hook(hook, 0, -1, -1);
+	assert_hook(hook, 0, false, -1);
 
 	assert_int_equal(store_delivery_get(s, delivered, &d), 0);
 	assert_int_equal(d.state, STORE_DELIVERED);
@@ -174,7 +174,7 @@ static void a_failed_one_is_replayed(void **state)
 	hook = hook_add("h");
 	id = failed_add(hook, 80);
 	assert_int_equal(store_delivery_replay(s, id, 600), 0);
-	assert_hook(hook, 1, -1, 600);
+	assert_hook(hook, 1, false, 600);
 	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
 	assert_int_equal(store_kept_bytes(s), 0);
 	assert_attempts(id, "{\"n\":1},{\"n\":2}");
@@ -190,7 +190,7 @@ static void a_failed_one_is_replayed(void **state)
 	assert_int_equal(store_delivery_replay(s, id, 700), -ENOENT);
 	assert_int_equal(store_delivery_done(s, id, 1, NULL, 90), 0);
 	assert_int_equal(store_delivery_replay(s, id, 700), -ENOENT);
-	assert_hook(hook, 0, -1, -1);
+	assert_hook(hook, 0, false, -1);
 	assert_int_equal(store_kept_bytes(s), KEPT_BYTES);
 }
 
@@ -206,7 +206,7 @@ static void a_repeat_shares_the_event_and_the_origin(void **state)
 	id = delivered_add(hook, 70);
 	assert_int_equal(store_delivery_repeat(s, id, 600, &again), 0);
 	assert_true(again > id);
-	assert_hook(hook, 1, 600, -1);
+	assert_hook(hook, 1, true, -1);
 	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
 	assert_int_equal(store_kept_bytes(s), KEPT_BYTES);
 	assert_int_equal(number("SELECT count(*) FROM event"), 1);
@@ -215,7 +215,7 @@ static void a_repeat_shares_the_event_and_the_origin(void **state)
 	assert_int_equal(store_backlog_bytes(s), SAMPLE_BYTES);
 	commit();
 	reopen();
-	assert_hook(hook, 2, 500, -1);
+	assert_hook(hook, 2, true, -1);
 	assert_int_equal(store_delivery_get(s, third, &d), 0);
 	assert_int_equal(d.origin, id);
 	assert_int_equal(d.state, STORE_PENDING);
