@@ -79,8 +79,8 @@ $B/sink: tests/lib/sink.c
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $$($(PKG_CONFIG) --libs libmicrohttpd)
 
 # Preloaded by daemons under test: one sets the clock, one knows names without DNS, one has calls fail, one
-# ends the daemon instead of an answer.
-PRELOADED := $B/clockstep.so $B/resolver.so $B/faults.so $B/mute.so
+# ends the daemon instead of an answer, one has no open_tree.
+PRELOADED := $B/clockstep.so $B/resolver.so $B/faults.so $B/mute.so $B/notree.so
 vpath %.c tests/lib tests/fault tests/show
 
 $(PRELOADED): $B/%.so: %.c

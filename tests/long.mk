@@ -34,9 +34,8 @@ races-here: $(E2E_PROGRAMS) $(UNIT)
 	@tests/run races $(UNIT)
 	@BUILD='$(abspath $B)' tests/run races $(RACES_E2E:%=tests/e2e/%.bats)
 
-# memcheck: of all unit tests, and of the daemon in some of the files under tests/e2e. Not fifo: valgrind knows
-# no open_tree(2), with which the daemon opens the pipe in its mount.
-VALGRIND_E2E := events delivery config_json_takes_the_whole_hook scratch_files_are_no_configuration \
+# memcheck: of all unit tests, and of the daemon in some of the files under tests/e2e.
+VALGRIND_E2E := events fifo delivery config_json_takes_the_whole_hook scratch_files_are_no_configuration \
 	deliveries_are_files the_log_rotates
 
 .PHONY: valgrind

@@ -18,6 +18,14 @@ rejected() {
   [ -p "$MNT/events.fifo" ]
 }
 
+@test 'where the kernel does not let us open it, it is a link to one from the beginning' {
+  stop
+  ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 LD_PRELOAD=$(dirname "$CLOCKSTEP_SO")/notree.so start
+  [ "$(readlink "$MNT/events.fifo")" = "$STATE/events.fifo" ]
+  echo 'deployment/m completed' >"$MNT/events.fifo"
+  eventually 10 accepted 1
+}
+
 @test 'it takes the same lines' {
   start_sink
   make_hook h "$SINK_URL/" completed 'deployment/*'
