@@ -71,15 +71,18 @@ eventually() {
   local end=$((SECONDS + $1 * ${PATIENCE:-3} + 1))
   shift
   until "$@"; do
-    ((SECONDS < end)) || fail "in vain: $*" || return
+    ((SECONDS < end)) || fail "in vain: $*" || return 1
     sleep 0.02
   done
 }
 
 # A zombie is not alive: a daemon's new parent may take its time.
+#
+# In a trap a bare `return` gives the status from before the trap, and a skipped test ends in one: so what teardown
+# calls says `return 1`.
 alive() {
   local stat
-  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
   [[ ${stat##*) } != Z* ]]
 }
 
@@ -107,7 +110,7 @@ mounted() {
 start() {
   "$WEBHOOKFS" -f "$@" "$STATE" "$MNT" >>"$LOG" 2>&1 3>&- &
   DAEMON=$!
-  eventually 20 serving_or_dead || return
+  eventually 20 serving_or_dead || return 1
   # Not by the table of mounts again: while others mount, a line of it may be missed.
   alive "$DAEMON" || fail 'the daemon ended before it had mounted' "$(cat "$LOG")"
 }
@@ -123,8 +126,8 @@ serving_or_dead() {
 
 # start_background [OPTION…]: as a user does. The mount must be there when it returns.
 start_background() {
-  "$WEBHOOKFS" "$@" "$STATE" "$MNT" >>"$LOG" 2>&1 3>&- || return
-  serving || fail 'it went to the background without a mount' || return
+  "$WEBHOOKFS" "$@" "$STATE" "$MNT" >>"$LOG" 2>&1 3>&- || return 1
+  serving || fail 'it went to the background without a mount' || return 1
   eventually 5 one_process || fail "not one process: $DAEMON"
 }
 
@@ -136,32 +139,32 @@ one_process() {
 
 # stop: unmounts, and the daemon ends well.
 stop() {
-  fusermount3 -u "$MNT" || fail 'it cannot be unmounted' || return
+  fusermount3 -u "$MNT" || fail 'it cannot be unmounted' || return 1
   ended
 }
 
 # terminate: the same by signal.
 terminate() {
-  kill -TERM "$DAEMON" || return
+  kill -TERM "$DAEMON" || return 1
   ended
 }
 
 # ended: the daemon is told to end; it does, with status 0.
 ended() {
   local pid=$DAEMON status=0
-  eventually 30 gone "$pid" || return
+  eventually 30 gone "$pid" || return 1
   DAEMON=
   wait "$pid" || status=$?
   # 127: it was no child of ours (start_background), so nobody can tell.
-  [ "$status" -eq 0 ] || [ "$status" -eq 127 ] || fail "the daemon ended with $status" || return
+  [ "$status" -eq 0 ] || [ "$status" -eq 127 ] || fail "the daemon ended with $status" || return 1
   ! mounted || fail 'the daemon left its mount behind'
 }
 
 # crash: kill -9. The dead mount stays, as it would.
 crash() {
   local pid=$DAEMON
-  kill -KILL "$pid" || return
-  eventually 10 gone "$pid" || return
+  kill -KILL "$pid" || return 1
+  eventually 10 gone "$pid" || return 1
   DAEMON=
   wait "$pid" || : # 137, that was the wish
 }
@@ -191,7 +194,7 @@ start_sink() {
   rm -f "$SINK_DIR/port"
   "$SINK" "$@" "$SINK_DIR" >>"$HERE/sink.log" 2>&1 3>&- &
   SINKS+=($!)
-  eventually 10 test -s "$SINK_DIR/port" || fail "$(cat "$HERE/sink.log")" || return
+  eventually 10 test -s "$SINK_DIR/port" || fail "$(cat "$HERE/sink.log")" || return 1
   SINK_URL=$scheme://127.0.0.1:$(cat "$SINK_DIR/port")
 }
 
@@ -224,7 +227,7 @@ has_requests() {
 
 # requests N [SECONDS]: N have come, and not one more.
 requests() {
-  eventually "${2:-10}" has_requests "$1" || return
+  eventually "${2:-10}" has_requests "$1" || return 1
   [ "$(request_count)" -eq "$1" ] || fail "$(request_count) requests, not $1"
 }
 
