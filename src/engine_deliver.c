@@ -478,7 +478,8 @@ void deliver_undo(struct engine *e)
 
 int64_t deliver_wake(const struct engine *e)
 {
-	int64_t wake = queue_wake(e->queue, e->now.due_ms);
+	/* Nothing is sent any more by who stops, whatever is due. */
+	int64_t wake = e->stopping || e->leaving ? -1 : queue_wake(e->queue, e->now.due_ms);
 	/* After a failed read the queue still asks, and is not heard before this. */
 	if (wake >= 0 && wake < e->refill_due_ms && e->now.due_ms < e->refill_due_ms)
 		wake = e->refill_due_ms;

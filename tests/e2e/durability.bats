@@ -111,6 +111,29 @@ END
   [ "$(jq -r .attempt "$MNT/log" | xargs)" = 1 ]
 }
 
+# cpu: of the daemon so far, in ticks: a hundred are a second.
+cpu() {
+  sed 's/.*) //' "/proc/$DAEMON/stat" | awk '{ print $12 + $13 }'
+}
+
+@test 'while it stops, it sleeps' {
+  stop
+  start -o grace=20
+  start_sink
+  answer / times 1 hang
+  answer / delay 300 status 200
+  make_hook h "$SINK_URL/" completed 'deployment/*'
+  echo 2 >"$MNT/hooks/h/max_inflight"
+  for _ in {1..60}; do echo 'deployment/m completed'; done >"$MNT/events"
+  eventually 10 has_requests 2
+  kill -TERM "$DAEMON"
+  sleep 1
+  before=$(cpu)
+  sleep 2
+  [ $(($(cpu) - before)) -lt 100 ]
+  crash
+}
+
 @test 'while it stops, writers are told' {
   stop
   start -o grace=20
