@@ -5,6 +5,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <linux/mount.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,25 +19,29 @@
 
 /* What an unprivileged user may ask for by default (/proc/sys/fs/pipe-max-size). */
 #define PIPE_SIZE (1024 * 1024)
+#define CLONE_MS  10000
 #define OPEN_PIPE (O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC)
 
 /*
- * Opens the pipe through a clone of the mount that hangs nowhere, because a descriptor opened under
+ * The pipe is opened through a clone of the mount that hangs nowhere, because a descriptor opened under
  * the mount point makes `umount` fail with EBUSY for as long as the daemon lives. System calls
  * without their wrappers: those came to glibc long after they came to Linux.
  *
- * Runs in the child, and a fork of a program with threads may only make async-signal-safe calls.
+ * This runs in the child, and a fork of a program with threads may only make async-signal-safe calls.
  */
-static int open_in_child(const char *mountpoint, const char *name)
+static int clone_in_child(const char *mountpoint)
 {
-	struct stat st;
-	int fd, error = 0;
 	int mount = (int)syscall(
 		SYS_open_tree, AT_FDCWD, mountpoint, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
-	if (mount < 0)
-		return -errno;
-	fd = openat(mount, name, OPEN_PIPE);
+	return mount < 0 ? -errno : mount;
+}
+
+static int open_in_child(int mount, const char *name)
+{
+	struct stat st;
+	int fd = openat(mount, name, OPEN_PIPE), error = 0;
+
 	if (fd < 0 || fstat(fd, &st) < 0)
 		error = -errno;
 	else if (!S_ISFIFO(st.st_mode))
@@ -45,26 +50,25 @@ static int open_in_child(const char *mountpoint, const char *name)
 	return error ? error : fd;
 }
 
-/* The message of the child: an errno or, with a descriptor beside it, 0. */
+/* The messages of the child: an errno or 0, the second one with a descriptor beside it. */
 union control {
 	struct cmsghdr header;
 	char space[CMSG_SPACE(sizeof(int))];
 };
 
-static void send_result(int socket, int result)
+static void send_result(int socket, int error, int fd)
 {
-	int error = result < 0 ? result : 0;
 	union control control = { 0 };
 	struct iovec data = { .iov_base = &error, .iov_len = sizeof(error) };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
 
-	if (!error) {
+	if (fd >= 0) {
 		message.msg_control = &control;
 		message.msg_controllen = sizeof(control);
 		control.header.cmsg_level = SOL_SOCKET;
 		control.header.cmsg_type = SCM_RIGHTS;
 		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &result, sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
 	}
 	(void)sendmsg(socket, &message, MSG_NOSIGNAL); /* nobody there: nobody wants it */
 }
@@ -75,44 +79,70 @@ static void send_result(int socket, int result)
  */
 static noreturn void child_main(int socket, const char *mountpoint, const char *name)
 {
+	int mount, fd;
+
 	if (socket != STDERR_FILENO + 1)
 		socket = dup2(socket, STDERR_FILENO + 1);
 	(void)syscall(SYS_close_range, socket + 1, ~0U, 0); /* ENOSYS before Linux 5.9 */
-	send_result(socket, open_in_child(mountpoint, name));
+	mount = clone_in_child(mountpoint);
+	send_result(socket, mount < 0 ? mount : 0, -1);
+	if (mount >= 0) {
+		fd = open_in_child(mount, name);
+		send_result(socket, fd < 0 ? fd : 0, fd);
+	}
 	_exit(0);
 }
 
-/* Asked of nothing: whoever may ask hears that there is no such descriptor. */
-static int may_open_inside(void)
+/* Whether it has the clone, for which nothing is asked of the mount, so it is known at once; also
+ * if a filter of system calls kills who asks. */
+static int receive_clone(int socket)
 {
-	(void)syscall(SYS_open_tree, -1, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	return errno == ENOSYS || errno == EPERM ? -errno : 0;
+	struct pollfd child = { .fd = socket, .events = POLLIN };
+	int error, n;
+
+	do
+		n = poll(&child, 1, CLONE_MS);
+	while (n < 0 && errno == EINTR);
+	if (n != 1 || recv(socket, &error, sizeof(error), 0) != sizeof(error))
+		return -EIO;
+	return error;
+}
+
+static void child_reap(pid_t child)
+{
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
 }
 
 int fifo_open_inside(const char *mountpoint, const char *name, struct fifo_opening *o)
 {
-	pid_t child;
-	int ends[2], error = may_open_inside();
+	struct fifo_opening opening;
+	int ends[2], error;
 
-	if (error)
-		return error;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
 		return -errno;
-	child = fork();
-	if (child == 0)
+	opening.socket = ends[0];
+	opening.child = fork();
+	if (opening.child == 0)
 		child_main(ends[1], mountpoint, name);
-	error = child < 0 ? -errno : 0;
+	error = opening.child < 0 ? -errno : 0;
 	(void)close(ends[1]); /* unused here */
 	if (error) {
 		(void)close(ends[0]); /* likewise */
 		return error;
 	}
-	o->socket = ends[0];
-	o->child = child;
-	return 0;
+	error = receive_clone(opening.socket);
+	if (error) {
+		(void)close(opening.socket); /* nothing else comes */
+		(void)kill(opening.child, SIGKILL);
+		child_reap(opening.child);
+	} else {
+		*o = opening;
+	}
+	return error;
 }
 
-/* The child's answer: a descriptor, or the errno that it met; -EIO if it died without one. */
+/* The child's last answer: a descriptor, or the errno that it met; -EIO if it died without one. */
 static int receive_result(int socket)
 {
 	int fd, error;
@@ -151,8 +181,8 @@ int fifo_receive(struct fifo_opening *o, int *fd)
 	if (result == -EAGAIN)
 		return result;
 	(void)close(o->socket); /* nothing else comes */
-	while (waitpid(o->child, NULL, 0) < 0 && errno == EINTR)
-		; /* it has said all, or is dead: it leaves without touching the mount again */
+	child_reap(
+		o->child); /* it has said all, or is dead: it leaves without touching the mount again */
 	if (result < 0)
 		return result;
 	fifo_enlarge(result);

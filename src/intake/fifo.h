@@ -27,14 +27,15 @@ struct fifo_opening {
 };
 
 /*
- * Starts to open MOUNTPOINT/NAME and returns at once. After 0, either fifo_receive gives a final
- * answer or fifo_cancel gives up; *o is untouched on failure.
+ * Starts to open MOUNTPOINT/NAME, and returns without anything having been asked of the mount. After 0, either
+ * fifo_receive gives a final answer or fifo_cancel gives up; *o is untouched on failure. -EPERM, -ENOSYS: not
+ * allowed (CAP_SYS_ADMIN) or not known to this kernel, -EIO: whoever asked was killed: nobody will read a
+ * pipe in the mount, so it must not be shown; open one beside it.
  */
 int fifo_open_inside(const char *mountpoint, const char *name, struct fifo_opening *o);
 /*
  * Call it when o->socket is readable and no longer watched: -EAGAIN, nothing has come yet, and *o
- * stays; anything else is final and *o is gone. -EPERM, -ENOSYS: not allowed (CAP_SYS_ADMIN) or
- * not known to this kernel; open one beside the mount. -EINVAL: NAME is no pipe.
+ * stays; anything else is final and *o is gone. -EINVAL: NAME is no pipe.
  */
 int fifo_receive(struct fifo_opening *o, int *fd);
 /* Never waits, so it may be called while the mount still hangs on the caller. */

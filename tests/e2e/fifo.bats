@@ -18,12 +18,17 @@ rejected() {
   [ -p "$MNT/events.fifo" ]
 }
 
-@test 'where the kernel does not let us open it, it is a link to one from the beginning' {
-  stop
-  ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 LD_PRELOAD=$(dirname "$CLOCKSTEP_SO")/notree.so start
-  [ "$(readlink "$MNT/events.fifo")" = "$STATE/events.fifo" ]
-  echo 'deployment/m completed' >"$MNT/events.fifo"
-  eventually 10 accepted 1
+@test 'where the kernel does not let us open it, or kills who asks, it is a link to one from the beginning' {
+  local kills
+  for kills in 0 1; do
+    stop
+    rm -r "$STATE"
+    [ $kills -eq 0 ] || export NOTREE_KILLS=1
+    ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 LD_PRELOAD=$(dirname "$CLOCKSTEP_SO")/notree.so start
+    [ "$(readlink "$MNT/events.fifo")" = "$STATE/events.fifo" ]
+    echo 'deployment/m completed' >"$MNT/events.fifo"
+    eventually 10 accepted 1
+  done
 }
 
 @test 'it takes the same lines' {
