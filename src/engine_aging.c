@@ -9,8 +9,7 @@
  * event. Out of that order is only what was sent back from failed/, which is passed over.
  *
  * A delivery that was not tried has waited since it became pending, by the clock that waits go by; so what a
- * user sends again has all the time that max_age says. If that clock was set back since, before a boot, it has
- * waited since we started. One that was tried is as old as its event, as it is
+ * user sends again has all the time that max_age says. One that was tried is as old as its event, as it is
  * for its attempts.
  *
  * Of a hook that is held (paused, gone, incomplete) nothing fails, because nothing is to be tried; it is
@@ -73,8 +72,7 @@ void aging_wait(struct engine *e, struct hook_state *s)
 static int64_t age_of(const struct engine *e, const struct store_waiting *row)
 {
 	const struct flight f = { .origin = row->origin, .created_ms = row->created_ms };
-	int64_t since_ms = row->due_ms > e->now.due_ms ? e->clock.start_ms : row->due_ms;
-	return row->attempts ? clock_age(e, &f) : e->now.due_ms - since_ms;
+	return row->attempts ? clock_age(e, &f) : e->now.due_ms - row->due_ms;
 }
 
 static void expect(struct aging *a, int64_t due_ms)

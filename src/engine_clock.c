@@ -56,7 +56,6 @@ void clock_continue(struct engine *e)
 	(void)store_counter_save(e->store, "due_boot", boot);
 	(void)store_counter_save(e->store, "due_base", loop_due_base(e->loop));
 	e->now = loop_now(e->loop);
-	e->clock.start_ms = e->now.due_ms;
 	e->clock.ahead_ms = ahead_ms(e);
 }
 

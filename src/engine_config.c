@@ -371,13 +371,27 @@ static int drop_removed(struct engine *e)
 }
 
 /* A clock that has been set back since must not hold up anything: no schedule waits longer than a day and its
- * jitter. */
-static int clamp_due(struct engine *e)
+ * jitter, and what was never tried has not begun to wait later than now. */
+static int clamp_retries(struct engine *e)
 {
 	int r;
 	while ((r = store_clamp_due(e->store, e->now.due_ms + RETRY_LATEST_MS)) == 1)
 		if ((r = store_commit(e->store)))
 			break;
+	return r;
+}
+
+static int clamp_fresh(struct engine *e)
+{
+	struct hook_row *row, *next;
+	int r = 0;
+	HASH_ITER(hh, e->rows, row, next)
+	{
+		int64_t id = row->stored.id;
+		while (!r && row->stored.fresh &&
+			(r = store_clamp_fresh(e->store, id, e->now.due_ms)) == 1)
+			r = store_commit(e->store);
+	}
 	return r;
 }
 
@@ -415,9 +429,11 @@ int hooks_load(struct engine *e, struct err *err)
 		.failed = store_counter(e->store, "failed"),
 	};
 	e->committed = e->stored = e->counters;
-	int r = clamp_due(e);
+	int r = clamp_retries(e);
 	if (!r)
 		r = store_hook_each(e->store, row_keep, e);
+	if (!r)
+		r = clamp_fresh(e);
 	if (!r)
 		r = mend_renames(e);
 	if (!r)

@@ -140,8 +140,7 @@ struct clock_step {
 };
 #define CLOCK_STEPS_MAX 16
 struct clock_steps {
-	int64_t start_ms; /* by the clock that waits go by */
-	int64_t ahead_ms; /* of the wall clock, before that */
+	int64_t ahead_ms; /* of the wall clock, before the clock that waits go by */
 	struct clock_step steps[CLOCK_STEPS_MAX];
 	unsigned count;
 };

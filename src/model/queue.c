@@ -189,7 +189,7 @@ void queue_add(struct queue *q, int64_t hook_id, enum queue_lane lane, int64_t i
 	if (!h)
 		return;
 	s = stream_get(h, lane);
-	/* A fresh one is due as it comes; its time may be this turn's, which is not told yet. */
+	/* A fresh one is due as it comes: whoever gives it a time gives this turn's, which is not told yet. */
 	known_ms = lane == LANE_FRESH ? max_ms(q->now_ms, due_ms) : q->now_ms;
 	if (due_ms <= known_ms && s->wake_ms > known_ms && stream_room(q, s) && !item_find(q, id))
 		stream_load(q, s, id, due_ms);

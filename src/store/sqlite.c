@@ -97,6 +97,13 @@ const char *const statement_sql[STATEMENT_COUNT] = {
 	[DELIVERY_CLAMP] = "UPDATE delivery SET due_ms = ?1 WHERE id IN (SELECT d.id"
 			   " FROM hook CROSS JOIN delivery d ON d.hook_id = hook.id"
 			   " AND d.state = 1 AND d.due_ms > ?1 LIMIT ?2)",
+	/* They became pending in the order of ids, and earlier starts have brought down what was there: all
+	 * that is too late is behind the last one that is not. */
+	[DELIVERY_CLAMP_FRESH] =
+		"UPDATE delivery SET due_ms = ?2 WHERE id IN"
+		" (SELECT id FROM delivery WHERE hook_id = ?1 AND state = 0 AND id >"
+		" ifnull((SELECT id FROM delivery WHERE hook_id = ?1 AND state = 0"
+		" AND due_ms <= ?2 ORDER BY id DESC LIMIT 1), 0) ORDER BY id LIMIT ?3)",
 	/* Of two states, which the index has each in the order of ids: they are merged, not sorted. */
 	[DELIVERY_LIST] = "SELECT d.id, e.accepted_ms, d.finished_ms"
 			  " FROM delivery d CROSS JOIN event e ON e.id = d.event_id"

@@ -540,3 +540,16 @@ int store_clamp_due(struct store *s, int64_t latest_due_ms)
 	error = statement_run(s, DELIVERY_CLAMP);
 	return error ? error : sqlite3_changes(s->db) == CLAMP_ROWS;
 }
+
+int store_clamp_fresh(struct store *s, int64_t hook_id, int64_t now_due_ms)
+{
+	int error = store_begin(s);
+
+	if (error)
+		return error;
+	bind_int(s, DELIVERY_CLAMP_FRESH, 1, hook_id);
+	bind_int(s, DELIVERY_CLAMP_FRESH, 2, now_due_ms);
+	bind_int(s, DELIVERY_CLAMP_FRESH, 3, CLAMP_ROWS);
+	error = statement_run(s, DELIVERY_CLAMP_FRESH);
+	return error ? error : sqlite3_changes(s->db) == CLAMP_ROWS;
+}

@@ -207,3 +207,5 @@ int store_retire(struct store *s, int64_t delivered_ms, int64_t failed_ms, uint6
 /* At start: due times of retries further ahead than they can be (the clock was wrong, or has been set
  * back since) come down to the latest possible, 10,000 a call. */
 int store_clamp_due(struct store *s, int64_t latest_due_ms);
+/* Likewise of what the hook has that was never tried, which cannot have begun to wait later than now. */
+int store_clamp_fresh(struct store *s, int64_t hook_id, int64_t now_due_ms);

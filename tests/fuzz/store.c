@@ -242,6 +242,7 @@ static void use(struct store *s, unsigned how)
 	if (any(store_event_add(s, &e, 1, &id)) == 0)
 		(void)any(store_delivery_add(s, id, 1, "e", 0, &id));
 	(void)any(store_clamp_due(s, 4000));
+	(void)any(store_clamp_fresh(s, 1, 4000));
 	(void)any(store_commit(s));
 	(void)any(store_expire(s, 5000, 10));
 	(void)any(store_retire(s, 2500, 2500, 10, 10));

@@ -396,6 +396,35 @@ static int step_expire(void)
 	return 0;
 }
 
+/* As at a start: of each hook the latest ones, up to the first that is not too late. */
+static int step_clamp_fresh(int64_t now_ms)
+{
+	for (int h = 0; h < HOOKS; h++) {
+		int64_t good = 0;
+		int error;
+
+		if (!now.hooks[h].id)
+			continue;
+		error = store_clamp_fresh(s, now.hooks[h].id, now_ms);
+		if (error)
+			return error;
+		for (int i = 0; i < DELIVERIES; i++) {
+			const struct model_delivery *d = &now.deliveries[i];
+
+			if (d->id > good && d->hook == h && d->state == DELIVERY_FRESH &&
+				d->due_ms <= now_ms)
+				good = d->id;
+		}
+		for (int i = 0; i < DELIVERIES; i++) {
+			struct model_delivery *d = &now.deliveries[i];
+
+			if (d->id > good && d->hook == h && d->state == DELIVERY_FRESH)
+				d->due_ms = now_ms;
+		}
+	}
+	return 0;
+}
+
 static int step_clamp(void)
 {
 	int64_t latest = 80 + pick(20);
@@ -403,6 +432,8 @@ static int step_clamp(void)
 
 	if (pick(10))
 		return 0;
+	if (pick(2))
+		return step_clamp_fresh(latest);
 	error = store_clamp_due(s, latest);
 	for (int i = 0; i < DELIVERIES && !error; i++)
 		if (now.deliveries[i].id && now.deliveries[i].state == DELIVERY_RETRY &&

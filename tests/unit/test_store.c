@@ -541,6 +541,32 @@ static void due_times_come_down_to_the_latest_that_can_be(void **state)
 	assert_int_equal(number("SELECT count(*) FROM delivery WHERE due_ms = 5000"), 2);
 }
 
+static void what_was_never_tried_has_waited_until_now_at_least(void **state)
+{
+	int64_t hook, tried;
+
+	(void)state;
+	reopen();
+	hook = hook_add("h");
+	(void)work_add(hook, 50);
+	(void)work_add(hook, 99);
+	for (int i = 0; i < 10001; i++)
+		(void)work_add(hook, 1000 + i);
+	tried = work_add(hook, 5000);
+	assert_int_equal(store_delivery_retry(s, tried, 1, NULL, 9000, NULL), 0);
+	(void)work_add(hook + 1, 7000); /* another's */
+	commit();
+	assert_int_equal(store_clamp_fresh(s, hook, 100), 1);
+	commit();
+	assert_int_equal(store_clamp_fresh(s, hook, 100), 0);
+	commit();
+	assert_int_equal(store_clamp_fresh(s, hook, 100), 0);
+	commit();
+	assert_hook(hook, 10004, true, 9000);
+	assert_int_equal(number("SELECT count(*) FROM delivery WHERE due_ms = 100"), 10001);
+	assert_int_equal(number("SELECT count(*) FROM delivery WHERE due_ms IN (50, 99, 7000)"), 3);
+}
+
 /* Whether a line of a query plan costs by the number of deliveries, events or keys, which come in
  * millions. Hooks and the row of totals may be walked. */
 static bool is_long(const char *plan)
@@ -617,6 +643,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_emptied_file_shrinks_step_by_step, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			due_times_come_down_to_the_latest_that_can_be, enter, leave),
+		cmocka_unit_test_setup_teardown(
+			what_was_never_tried_has_waited_until_now_at_least, enter, leave),
 		cmocka_unit_test_setup_teardown(no_statement_scans_what_may_be_long, enter, leave),
 	};
 
