@@ -20,20 +20,6 @@ $B/%.tidy: src/%.c .clang-tidy
 	@mkdir -p $(@D)
 	$(Q)clang-tidy --quiet $< -- -std=gnu11 $(ALL_CPPFLAGS) 2>$@ || { cat $@; exit 1; }
 
-# The one part with a thread is http/: ThreadSanitizer over the unit tests, and over what delivers.
-RACES_E2E := delivery connections_are_kept deliveries_are_files hooks_have_certificates_of_their_own \
-	hooks_keep_their_limits many_pipes_at_once an_answer_is_kept_within_bounds requests_are_signed \
-	a_receiver_may_do_what_it_likes durability
-
-.PHONY: races
-races:  ## ThreadSanitizer over the unit tests and what delivers
-	+@$(MAKE) --no-print-directory SAN=thread races-here
-
-.PHONY: races-here
-races-here: $(E2E_PROGRAMS) $(UNIT)
-	@tests/run races $(UNIT)
-	@BUILD='$(abspath $B)' tests/run races $(RACES_E2E:%=tests/e2e/%.bats)
-
 # memcheck: of all unit tests, and of the daemon in some of the files under tests/e2e.
 VALGRIND_E2E := events fifo delivery config_json_takes_the_whole_hook scratch_files_are_no_configuration \
 	deliveries_are_files the_log_rotates
