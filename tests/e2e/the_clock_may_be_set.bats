@@ -16,7 +16,6 @@ setup() {
   make_hook h "$SINK_URL/" completed 'deployment/*'
 }
 
-
 # one_waits RETRY: an event whose first attempt failed.
 one_waits() {
   echo "$1" >"$MNT/hooks/h/retry"
@@ -32,9 +31,12 @@ next_attempt() {
 
 @test 'records have the new time at once' {
   clock $DAY
+  # A turn reads the clock once, and the one that made the hook may still go on: this one ends in another.
   echo 'deployment/m completed' >"$MNT/events"
   settled
-  [ "$(request 1 '.headers["webhook-timestamp"]')" -ge $((EPOCHSECONDS + DAY - 60)) ]
+  echo 'deployment/m completed' >"$MNT/events"
+  settled
+  [ "$(request 2 '.headers["webhook-timestamp"]')" -ge $((EPOCHSECONDS + DAY - 60)) ]
 }
 
 @test 'a clock that is set ahead rushes no retry' {
