@@ -44,7 +44,9 @@ heard() {
 }
 
 @test 'it goes to the background once the mount is usable' {
-  "$WEBHOOKFS" "$STATE" "$MNT" 3>&- && mkdir "$MNT/hooks/h" && usable
+  "$WEBHOOKFS" "$STATE" "$MNT" 3>&-
+  mkdir "$MNT/hooks/h"
+  usable
   eventually 5 one_process
   [ -d "$MNT/hooks/h" ]
 }

@@ -113,7 +113,9 @@ exactly_once() {
   cd "$HERE"
   exactly_once "$HERE/stay" "$HERE/listed"
   # They did come, go and move, behind the place of the listing and before it.
-  grep -q new "$HERE/listed" && [ -e "$MNT/hooks/moved-100" ] && [ ! -e "$MNT/hooks/go-249" ]
+  grep -q new "$HERE/listed"
+  [ -e "$MNT/hooks/moved-100" ]
+  [ ! -e "$MNT/hooks/go-249" ]
   # One that moved is the same hook: under one name of the two.
   [ -z "$(grep move "$HERE/listed" | tr -d d | sort | uniq -d)" ]
 }

@@ -48,7 +48,8 @@ log_lines() {
   [[ $(request 1 '.headers["webhook-id"]') =~ ^[A-Za-z0-9_-]+$ ]]
   local at
   at=$(request 1 '.headers["webhook-timestamp"]')
-  [ "$at" -ge "$before" ] && [ "$at" -le "$EPOCHSECONDS" ]
+  [ "$at" -ge "$before" ]
+  [ "$at" -le "$EPOCHSECONDS" ]
   [ "$(request 1 '.headers | has("expect") or has("transfer-encoding")')" = false ]
 }
 

@@ -175,8 +175,10 @@ tls_line() {
 @test 'hooks that are known by different certificates never share a connection' {
   start_nginx optional
   start -o "cacert=$CERTS/ca.pem"
-  a_hook a && known_as alice a
-  a_hook b && known_as bob b
+  a_hook a
+  known_as alice a
+  a_hook b
+  known_as bob b
   a_hook c
   for round in 1 2 3; do
     event $((3 * round))
@@ -210,8 +212,10 @@ tls_line() {
 @test 'a certificate without its key and a key without its certificate are not sent' {
   start_nginx optional
   start -o "cacert=$CERTS/ca.pem"
-  a_hook a && cp "$CERTS/alice.pem" "$TLS/cert"
-  a_hook b && cp "$CERTS/alice.key" "$TLS/key"
+  a_hook a
+  cp "$CERTS/alice.pem" "$TLS/cert"
+  a_hook b
+  cp "$CERTS/alice.key" "$TLS/key"
   [ "$(tls_line a)" = 'the certificate lacks its private key' ]
   [ "$(tls_line b)" = 'the private key lacks its certificate' ]
   echo 'deployment/m completed' >"$MNT/events"
@@ -225,7 +229,9 @@ tls_line() {
 @test "what is wrong with one hook's certificates holds up no other hook" {
   start_nginx optional
   start -o "cacert=$CERTS/ca.pem"
-  a_hook wrong && known_as alice wrong && cp "$CERTS/stranger.pem" "$TLS/ca"
+  a_hook wrong
+  known_as alice wrong
+  cp "$CERTS/stranger.pem" "$TLS/ca"
   a_hook right
   echo deployment/right >"$MNT/hooks/right/object"
   echo deployment/wrong >"$MNT/hooks/wrong/object"

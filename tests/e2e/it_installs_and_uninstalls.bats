@@ -60,7 +60,9 @@ lands() {
   local doc page link links=0
   install_tree install PREFIX=/usr
   doc=$HERE/dest/usr/share/doc/webhookfs
-  [ -s "$doc/README.md" ] && [ -s "$doc/docs/errors.md" ] && [ -s "$doc/contrib/verify/verify.py" ]
+  [ -s "$doc/README.md" ]
+  [ -s "$doc/docs/errors.md" ]
+  [ -s "$doc/contrib/verify/verify.py" ]
   while IFS=: read -r page link; do
     links=$((links + 1))
     lands "$(realpath -m "$(dirname "$page")/$link")" || fail "$page: $link" || return

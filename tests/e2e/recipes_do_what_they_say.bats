@@ -269,7 +269,8 @@ slurm() {
   printf 'test:\n\t@echo testing; exit $(WRONG)\n' >>"$DESK/Makefile"
   unset MAKEFLAGS MAKELEVEL # those of the make that runs this test are not its
   run stage make tell-test WRONG=0
-  [ "$status" -eq 0 ] && [ "$output" = testing ]
+  [ "$status" -eq 0 ]
+  [ "$output" = testing ]
   run stage make tell-test WRONG=7
   [ "$status" -eq 2 ]
   shows make

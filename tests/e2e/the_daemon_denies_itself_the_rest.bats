@@ -142,7 +142,7 @@ none_left() {
   # shellcheck disable=SC2046 # several
   kill -TERM $(unmounters) "$DAEMON"
   ended
-  ! mounted
+  ! mounted || fail 'it is still mounted'
   eventually 10 has_ended
 }
 
