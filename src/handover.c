@@ -111,7 +111,10 @@ int handover_take(struct handed *h, struct options *o, struct err *why, struct k
 	}
 	r = kept_open(h->memory, &k);
 	if (r)
-		(void)err_set(why, -r, ERR_NO_COLUMN, "it is of another version of webhookfs");
+		(void)(r == -EINVAL ? err_set(why, -r, ERR_NO_COLUMN,
+					      "it is of another version of webhookfs")
+				    : err_set(why, -r, ERR_NO_COLUMN,
+					      "no memory for what it knew: %s", strerror(-r)));
 	else
 		r = judge(h, o, k, why);
 	if (r)

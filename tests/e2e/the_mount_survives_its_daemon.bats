@@ -376,6 +376,27 @@ order() {
   [ "$(cat "$MNT/hooks/h/url")" = $NOWHERE ]
 }
 
+@test 'a start without memory for what is kept says so' {
+  export MUTE_MEMORY=$HERE/memory
+  touch "$MUTE_MEMORY"
+  LD_PRELOAD=$(dirname "$CLOCKSTEP_SO")/mute.so ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0 \
+    run "$WEBHOOKFS" -f -o keep "$STATE" "$MNT"
+  [ "$status" -eq 1 ]
+  grep -qF 'no memory for open files: Cannot allocate memory' <<<"$output" || fail "$output"
+  [ -z "$(mounts)" ]
+}
+
+@test 'a daemon without memory for what the last one knew says so, and mounts anew' {
+  export MUTE_MEMORY=$HERE/memory
+  keep_muted
+  make_hook h $NOWHERE completed 'deployment/*'
+  touch "$MUTE_MEMORY"
+  kill_worker
+  eventually 20 serving
+  grep -qF 'no memory for what it knew: Cannot allocate memory' "$LOG" || fail "$(cat "$LOG")"
+  [ "$(cat "$MNT/hooks/h/url")" = $NOWHERE ]
+}
+
 @test 'a plain user has it as well' {
   need_root
   need_fuse_of_others
