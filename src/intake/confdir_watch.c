@@ -184,10 +184,8 @@ static const char *entry_of(const struct known *k, char out[NAME_MAX + 1])
 
 bool confdir_lost(struct confdir *c)
 {
-	struct stat st;
-
 	if (!c->lost)
-		c->lost = fstat(c->fd, &st) < 0 || st.st_nlink == 0;
+		c->lost = dirwatch_removed(c->fd);
 	return c->lost;
 }
 
@@ -329,8 +327,9 @@ static bool made_whole(struct confdir *c, const char *entry)
 {
 	struct stat st;
 
-	return fstatat(c->fd, entry, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		(!S_ISREG(st.st_mode) || st.st_nlink > 1);
+	if (fstatat(c->fd, entry, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno != ENOENT; /* whoever reads it is told what is wrong */
+	return !S_ISREG(st.st_mode) || st.st_nlink > 1;
 }
 
 static void heard(void *ctx, enum dirwatch_event event, const char *entry)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WATCHED                                                                             \
@@ -93,6 +94,14 @@ void dirwatch_parse(const char *data, size_t len, dirwatch_fn *told, void *ctx)
 			break;
 		}
 	}
+}
+
+bool dirwatch_removed(int dir_fd)
+{
+	struct stat st;
+
+	/* Of another host's directory there is nothing left to ask. */
+	return fstat(dir_fd, &st) == 0 ? st.st_nlink == 0 : errno == ESTALE;
 }
 
 int dirwatch_read(struct dirwatch *w, dirwatch_fn *told, void *ctx)

@@ -28,6 +28,9 @@ void dirwatch_free(struct dirwatch *w);
 int dirwatch_fd(const struct dirwatch *w);     /* readable when there is something to tell */
 bool dirwatch_waits(const struct dirwatch *w); /* whether there is, at the price of one call */
 
+/* Whether the directory was removed, which is not told as long as it is open. Where that cannot be asked it was not. */
+bool dirwatch_removed(int dir_fd);
+
 /* Tells what is there, some thousand events at most; 1: there may be more. Does not wait. */
 int dirwatch_read(struct dirwatch *w, dirwatch_fn *told, void *ctx);
 /* The same of bytes that the kernel has given. */

@@ -94,13 +94,15 @@ static void ready(struct spool *s, const char *name)
 		s->rescan = true;
 }
 
-/* A plain file that was just made is still being written; links and pipes never are. */
+/* A plain file that was just made is still being written; links and pipes never are. One that cannot be looked at
+ * may be anything, and is looked at again. */
 static bool made_whole(const struct spool *s, const char *name)
 {
 	struct stat st;
 
-	return fstatat(s->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		(!S_ISREG(st.st_mode) || st.st_nlink > 1);
+	if (fstatat(s->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno != ENOENT;
+	return !S_ISREG(st.st_mode) || st.st_nlink > 1;
 }
 
 static void heard(void *ctx, enum dirwatch_event event, const char *name)
@@ -129,12 +131,9 @@ static void heard(void *ctx, enum dirwatch_event event, const char *name)
 
 bool spool_hear(struct spool *s)
 {
-	struct stat st;
-
 	(void)dirwatch_read(s->watch, heard, s); /* what is left is readable in the next turn */
-	/* A removed directory is not told, as long as we have it open. */
 	if (!s->lost)
-		s->lost = fstat(s->dir, &st) < 0 || st.st_nlink == 0;
+		s->lost = dirwatch_removed(s->dir);
 	if (!s->lost || s->told)
 		return false;
 	s->told = true;

@@ -101,11 +101,12 @@ static uint32_t header_number(const unsigned char *header, int offset)
 	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
+/* One that cannot be looked at may: whoever reads it is told what is wrong. */
 static bool file_holds_bytes(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && st.st_size > 0;
+	return stat(path, &st) == 0 ? st.st_size > 0 : errno != ENOENT;
 }
 
 /* 0 where there is none. SQLite would follow a link, wait for a pipe, or say nothing that helps. */

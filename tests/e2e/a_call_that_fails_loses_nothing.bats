@@ -9,5 +9,5 @@ setup() { prepare; }
   TMPDIR=$HERE BUILD=${WEBHOOKFS%/*} run "$BATS_TEST_DIRNAME/../fault/walk.py" --short
   echo "$output"
   [ "$status" -eq 0 ]
-  [ "$(grep -c '^ok ' <<<"$output")" -eq 11 ]
+  [ "$(grep -c '^ok ' <<<"$output")" -eq 12 ]
 }

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -39,6 +40,9 @@ enum call {
 	CALL_MKDIR,
 	CALL_SOCKET, /* whatever makes a descriptor that is no file */
 	CALL_MEMORY, /* of plan.size bytes and more */
+	CALL_STAT,
+	CALL_LOCK,
+	CALL_CHMOD, /* and chown */
 };
 
 enum mode { MODE_ONCE, MODE_FROM, MODE_EVERY };
@@ -299,6 +303,70 @@ int mkdir(const char *name, mode_t mode)
 int mkdirat(int dir, const char *name, mode_t mode)
 {
 	return name_fails(CALL_MKDIR, dir, name) ? -1 : (int)syscall(SYS_mkdirat, dir, name, mode);
+}
+
+/* ---- what is known of a file */
+
+#define STAT_OF_FD(function, type)                                                     \
+	int function(int fd, struct type *st)                                          \
+	{                                                                              \
+		return fd_fails(CALL_STAT, fd) ? -1 : (int)syscall(SYS_fstat, fd, st); \
+	}
+
+#define STAT_OF_NAME(function, type, call)                                                        \
+	int function(const char *name, struct type *st)                                           \
+	{                                                                                         \
+		return name_fails(CALL_STAT, AT_FDCWD, name) ? -1 : (int)syscall(call, name, st); \
+	}
+
+#define STAT_AT(function, type)                                             \
+	int function(int dir, const char *name, struct type *st, int flags) \
+	{                                                                   \
+		if (name_fails(CALL_STAT, dir, name))                       \
+			return -1;                                          \
+		return (int)syscall(SYS_newfstatat, dir, name, st, flags);  \
+	}
+
+STAT_OF_FD(fstat, stat)
+STAT_OF_FD(fstat64, stat64)
+STAT_OF_NAME(stat, stat, SYS_stat)
+STAT_OF_NAME(stat64, stat64, SYS_stat)
+STAT_OF_NAME(lstat, stat, SYS_lstat)
+STAT_OF_NAME(lstat64, stat64, SYS_lstat)
+STAT_AT(fstatat, stat)
+STAT_AT(fstatat64, stat64)
+
+#define FCNTL(function)                                                                      \
+	int function(int fd, int command, ...)                                               \
+	{                                                                                    \
+		va_list args;                                                                \
+		void *arg;                                                                   \
+                                                                                             \
+		va_start(args, command);                                                     \
+		arg = va_arg(args, void *);                                                  \
+		va_end(args);                                                                \
+		if ((command == F_SETLK || command == F_SETLKW || command == F_OFD_SETLK) && \
+			fd_fails(CALL_LOCK, fd))                                             \
+			return -1;                                                           \
+		return (int)syscall(SYS_fcntl, fd, command, arg);                            \
+	}
+
+FCNTL(fcntl)
+FCNTL(fcntl64)
+
+int flock(int fd, int operation)
+{
+	return fd_fails(CALL_LOCK, fd) ? -1 : (int)syscall(SYS_flock, fd, operation);
+}
+
+int fchmod(int fd, mode_t mode)
+{
+	return fd_fails(CALL_CHMOD, fd) ? -1 : (int)syscall(SYS_fchmod, fd, mode);
+}
+
+int fchown(int fd, uid_t uid, gid_t gid)
+{
+	return fd_fails(CALL_CHMOD, fd) ? -1 : (int)syscall(SYS_fchown, fd, uid, gid);
 }
 
 /* ---- descriptors that are no files */

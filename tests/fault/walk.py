@@ -35,7 +35,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from rig import BUILD, Rig, table, wait_for  # noqa: E402
 
-NONE, SYNC, WRITE, READ, OPEN, TRUNCATE, RENAME, UNLINK, MKDIR, SOCKET, MEMORY = range(11)
+NONE, SYNC, WRITE, READ, OPEN, TRUNCATE, RENAME, UNLINK, MKDIR, SOCKET, MEMORY, STAT, LOCK, CHMOD = range(14)
 ONCE, FROM, EVERY = range(3)
 HALF = -1  # a write that writes half of it
 BIG = 16384  # memory of a user's size
@@ -64,6 +64,11 @@ WALKS = {
     "unlink-eio": (UNLINK, ONCE, errno.EIO, "", False),
     "unlink-eio-from": (UNLINK, FROM, errno.EIO, "", True),
     "mkdir-enospc": (MKDIR, ONCE, errno.ENOSPC, "", False),
+    "stat-eio": (STAT, ONCE, errno.EIO, "", False),
+    "stat-eio-from": (STAT, FROM, errno.EIO, "", True),
+    "lock-enolck": (LOCK, ONCE, errno.ENOLCK, "", False),
+    "lock-enolck-from": (LOCK, FROM, errno.ENOLCK, "", True),
+    "chmod-eperm": (CHMOD, ONCE, errno.EPERM, "", False),
     "socket-emfile": (SOCKET, ONCE, errno.EMFILE, "", False),
     "socket-emfile-from": (SOCKET, FROM, errno.EMFILE, "", True),
     "memory": (MEMORY, ONCE, errno.ENOMEM, "", True),
@@ -73,7 +78,7 @@ WALKS = {
 HOOKS = {"base", "flaky", "once", "kept", "paused", "leaving"}
 
 # One call of each, in which the fault surely strikes.
-SHORT = {"commit-eio": 5, "commit-write-short": 7, "sync-enospc-from": 3, "write-enospc": 11,
+SHORT = {"commit-eio": 5, "stat-eio-from": 6, "commit-write-short": 7, "sync-enospc-from": 3, "write-enospc": 11,
          "read-eio": 20, "open-emfile-from": 2, "rename-enospc": 3, "unlink-eio-from": 1,
          "socket-emfile": 12, "memory": 4, "memory-every": 3}
 NEVER = 1 << 60
