@@ -12,7 +12,7 @@ setup() {
 
 @test 'random operations and stressors, as root and as a stranger, break nothing' {
   TMPDIR=$HERE WEBHOOKFS=$WEBHOOKFS SINK=$SINK BUILD=${CLOCKSTEP_SO%/*} \
-    run "$BATS_TEST_DIRNAME/../fault/abuse.py" 9
+    run "$BATS_TEST_DIRNAME/../fault/abuse.py" 9 1
   echo "$output"
   [ "$status" -eq 0 ]
 }

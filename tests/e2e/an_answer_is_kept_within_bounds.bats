@@ -96,7 +96,7 @@ cut_short() {
   start
   make_hook h "$SINK_URL/" completed 'deployment/*'
   echo 0 >"$MNT/hooks/h/retry"
-  echo 1 >"$MNT/hooks/h/timeout"
+  echo 4 >"$MNT/hooks/h/timeout"
   event
   [ "$(attempt failed .outcome)" = body_timeout ]
   [ "$(attempt failed .http_status)" = 200 ]

@@ -105,8 +105,8 @@ answers_now_200() {
 # each under way when it is removed: one of an ordered hook too, which its failure must not block
 @test 'rm of a delivery under way counts it once, whatever comes of it' {
   start_sink
-  answer /fine delay 500 status 200
-  answer / delay 500 status 500
+  answer /fine delay 3000 status 200
+  answer / delay 3000 status 500
   make_hook h "$SINK_URL/fine" completed 'deployment/*'
   events 1
   requests 1

@@ -271,7 +271,7 @@ teardown() {
 
 @test 'torture: kills at random moments lose nothing' {
   TMPDIR=$HERE WEBHOOKFS=$WEBHOOKFS SINK=$SINK BUILD=${CLOCKSTEP_SO%/*} \
-    run "$BATS_TEST_DIRNAME/../fault/kill9.py" 5
+    run "$BATS_TEST_DIRNAME/../fault/kill9.py" 5 1
   echo "$output"
   [ "$status" -eq 0 ]
 }

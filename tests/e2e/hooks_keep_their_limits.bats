@@ -78,6 +78,7 @@ oldest_pending() {
   start_sink
   answer /slow hang
   hook slow
+  echo 30s >"$MNT/hooks/slow/timeout"
   echo 1 >"$MNT/hooks/slow/max_inflight"
   hook fast
   events 1 40
@@ -141,6 +142,7 @@ oldest_pending() {
   says h blocked_by none
   says h blocked_until none
   echo 1 >"$MNT/hooks/h/ordered"
+  echo 1h >"$MNT/hooks/h/retry"
   events 1 3
   requests 1
   eventually 10 says h blocked_by '*.json'
@@ -183,7 +185,7 @@ oldest_pending() {
   answer /h times 1 status 500
   hook h
   echo 1 >"$MNT/hooks/h/ordered"
-  echo 1s >"$MNT/hooks/h/retry"
+  echo 4s >"$MNT/hooks/h/retry"
   events 1 20
   eventually 10 says h blocked_by '*.json'
   crash

@@ -45,6 +45,12 @@ expired() {
     sort -n | paste -sd ' '
 }
 
+# failed_at HOOK: likewise, by an attempt that was its last.
+failed_at() {
+  jq -r --arg hook "$1" 'select(.hook == $hook and .outcome == "failed") | .request_id' "$MNT/log" |
+    sort -n | paste -sd ' '
+}
+
 # delivered HOOK: likewise.
 delivered() {
   jq -r --arg hook "$1" 'select(.hook == $hook and .outcome == "delivered") | .request_id' "$MNT/log" |
@@ -63,11 +69,13 @@ delivered() {
   # Whatever wakes the daemon; a timer of the kernel's would, but it has not slept.
   events 611 611
   eventually 20 counts dead 11 600
-  [ "$(expired dead)" = "$(seq -s ' ' 600)" ]
+  # One or two may have been on their way, or in a probe, and failed by that attempt.
+  [ "$(wc -w <<<"$(failed_at dead)")" -lt 5 ]
+  [ "$(printf '%s\n' $(expired dead) $(failed_at dead) | sort -n | paste -sd ' ')" = "$(seq -s ' ' 600)" ]
   [ "$(errors_of dead | grep -c -e ', false$')" -eq 1 ]
   errors_of dead | grep -q '^[0-9]* not tried within max_age, false$'
   errors_of dead | grep -q '^[0-9]* not delivered within max_age, true$'
-  [ "$(errors_of dead | wc -l)" -eq 2 ]
+  [ "$(errors_of dead | grep -vc -e ' connecting failed: .*, true$')" -eq 2 ]
   [ "$(count failed)" -eq 600 ]
   has_last_error dead
   counts ageless 611 0
@@ -179,7 +187,8 @@ has_failed() {
   mv "$MNT/hooks/h/failed/$name" "$MNT/hooks/h/pending/"
   slept $((HOUR + HOUR / 2))
   events 7 7
-  [ -e "$MNT/hooks/h/pending/$name" ]
+  # A probe may have taken it, for which it is as old as its event.
+  [ -e "$MNT/hooks/h/pending/$name" ] || [ "$(jq '.attempts | length' "$MNT/hooks/h/failed/$name")" -gt 0 ]
   echo 20m >"$MNT/hooks/h/max_age"
   eventually 20 counts h 1 7
   [ -e "$MNT/hooks/h/failed/$name" ]
@@ -203,14 +212,18 @@ has_failed() {
   hook rated "$SINK_URL/"
   echo 1/s >"$MNT/hooks/rated/rate"
   # The first is sent; the second is in memory already, and could start in the moment that it fails in.
-  events 1 3
+  events 1 20
   eventually 10 has_requests 1
   slept $((HOUR + 60))
-  events 4 5
+  events 21 22
   # Whoever looks wakes the daemon: the kernel's clock, which its timer goes by, was not set.
-  eventually 20 counts rated 0 2
-  settled
-  requests 3
-  [ "$(expired rated)" = '2 3' ]
-  [ "$(delivered rated)" = '1 4 5' ]
+  settled 20
+  # As many as there were seconds until then.
+  local sent
+  sent=$(($(value "$MNT/hooks/rated/status" delivered) - 2))
+  [ "$sent" -ge 1 ]
+  [ "$sent" -lt 20 ]
+  requests $((sent + 2))
+  [ "$(expired rated)" = "$(seq -s ' ' $((sent + 1)) 20)" ]
+  [ "$(delivered rated)" = "$(seq -s ' ' "$sent") 21 22" ]
 }

@@ -58,7 +58,7 @@ event() {
   start_sink
   hook h
   # `destinations` is as before when the answer is there; what is over before somebody looks is no news.
-  answer / delay 1000 status 200
+  answer / delay 5000 status 200
   local how file n=0
   for how in poll select epoll edge; do
     for file in hooks/h/status status metrics.prom destinations log; do
@@ -132,7 +132,7 @@ event() {
   answer / times 1 status 500
   answer / hang
   hook h
-  echo 4s >"$MNT/hooks/h/retry"
+  echo 10s >"$MNT/hooks/h/retry"
   event h
   eventually 10 has_last_error h
   wait_for hooks/h/status

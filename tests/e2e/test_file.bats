@@ -60,7 +60,7 @@ ended_test() {
 @test 'no answer in time: timed out' {
   start_sink
   answer / hang
-  hook "$SINK_URL/" 1
+  hook "$SINK_URL/" 4
   fails_as 'Connection timed out'
   shows outcome timeout
 }
@@ -68,7 +68,7 @@ ended_test() {
 @test 'an answer that does not end in time: timed out' {
   start_sink
   answer / drip 200
-  hook "$SINK_URL/" 1
+  hook "$SINK_URL/" 4
   fails_as 'Connection timed out'
   shows outcome body_timeout
 }

@@ -232,7 +232,7 @@ END
   [ "$(bodies 'select(.request_id == "outer" or .request_id == "inner") | "\(.request_id) \(.status)"')" = \
     $'inner completed\ninner processing\nouter completed\nouter processing' ]
   # Who is left behind goes on writing.
-  "$RUN" experiment/bert -- sh -c '(sleep 3; echo late) & echo soon' >"$HERE/out" 2>"$HERE/err"
+  "$RUN" experiment/bert -- sh -c '(sleep 8; echo late) & echo soon' >"$HERE/out" 2>"$HERE/err"
   grep -q 'has left something running' "$HERE/err"
   eventually 20 grep -qx late "$HERE/out"
 }

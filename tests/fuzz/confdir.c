@@ -104,6 +104,12 @@ bool dirwatch_waits(const struct dirwatch *w)
 	return w->count;
 }
 
+bool dirwatch_removed(int dir_fd)
+{
+	(void)dir_fd;
+	return false;
+}
+
 int dirwatch_read(struct dirwatch *w, dirwatch_fn *told, void *ctx)
 {
 	for (unsigned i = 0; i < w->count; i++)

@@ -98,7 +98,7 @@ mounts() {
   while read -r _ _ _ _ point _; do
     printf -v point %b "$point" # blanks are \040 there
     [[ $point == "$HERE"/* ]] && list=$point$'\n'$list
-  done </proc/self/mountinfo
+  done < <(cat /proc/self/mountinfo) # at once: between two reads others come and go
   printf %s "$list"
 }
 
