@@ -37,6 +37,8 @@
 #define EXPIRE_A_TURN      500
 #define EXPIRE_STEP_MS     10
 #define EXPIRE_AGAIN_MS    1000 /* after the store failed */
+#define SWEEP_TELL_MS      1000 /* what takes longer says how far it is, */
+#define SWEEP_TELL_MORE_MS (10 * 1000)
 #define EXPIRE_AFTER_MS    (60 * 1000)
 #define EXPIRE_IDLE_MS     (3600 * 1000) /* at most */
 #define UNMOUNT_MS         1000
@@ -253,6 +255,27 @@ static int64_t expire_idle_ms(const struct options *o)
 	return least < EXPIRE_IDLE_MS ? least : EXPIRE_IDLE_MS;
 }
 
+/* Half a minute for the million deliveries of a hook that was removed. */
+static void tell_sweep(struct engine *e, int more)
+{
+	if (more > 0) {
+		if (!e->swept)
+			e->sweep_tell_ms = e->now.due_ms + SWEEP_TELL_MS;
+		e->swept += EXPIRE_A_TURN;
+		if (e->now.due_ms < e->sweep_tell_ms)
+			return;
+		log_info("%lld deliveries of removed hooks are out of queue.db, and more are to go",
+			(long long)e->swept);
+		e->sweep_tell_ms = e->now.due_ms + SWEEP_TELL_MORE_MS;
+		e->sweep_told = true;
+	} else if (!more) {
+		if (e->sweep_told)
+			log_info("all deliveries of removed hooks are out of queue.db");
+		e->swept = 0;
+		e->sweep_told = false;
+	}
+}
+
 /*
  * What is kept, idempotency keys among it, runs out in small steps. Somebody who adds to it asks for a
  * look; as long as anything is kept there is one an hour, or one each time that it may be kept if that
@@ -265,6 +288,7 @@ static void housekeep(struct engine *e)
 	if (!e->expire_due_ms || e->now.due_ms < e->expire_due_ms)
 		return;
 	int more = store_sweep(e->store, EXPIRE_A_TURN);
+	tell_sweep(e, more);
 	if (!more)
 		more = store_retire(e->store, now - (int64_t)o->retention_ms,
 			now - (int64_t)o->failed_retention_ms, o->retention_bytes, EXPIRE_A_TURN);

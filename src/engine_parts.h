@@ -239,6 +239,9 @@ struct engine {
 	bool commit_failing; /* said once, not in every turn */
 	int64_t expire_due_ms;
 	bool expiring; /* what runs out is in the open transaction */
+	int64_t swept; /* deliveries of removed hooks, since there are any left */
+	int64_t sweep_tell_ms;
+	bool sweep_told;
 };
 
 /* ---- engine.c */

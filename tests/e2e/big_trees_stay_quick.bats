@@ -93,6 +93,16 @@ backlog_is() {
   jq -se 'map(select(.outcome == "dropped" and .hook == "h").deliveries) == [5000]' "$MNT/log"
 }
 
+@test 'what takes long to go says how far it is' {
+  collecting_hook h 'deployment/*'
+  events 60000
+  rm "$MNT/hooks/h/url"
+  rmdir "$MNT/hooks/h"
+  eventually 60 backlog_is 0
+  grep -q '^.*[0-9]*00 deliveries of removed hooks are out of queue.db, and more are to go$' "$LOG" || fail "$(cat "$LOG")"
+  eventually 10 grep -q 'all deliveries of removed hooks are out of queue.db$' "$LOG"
+}
+
 # exactly_once NAMES LISTED: each of the names is in the list, and nothing is in it twice.
 exactly_once() {
   [ -z "$(sort "$2" | uniq -d)" ] || fail 'twice:' "$(sort "$2" | uniq -d | head)" || return
