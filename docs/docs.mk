@@ -26,3 +26,8 @@ docs-benchmarks:  ## makes tables and plots of docs/benchmarks of its results; `
 docs-recording: $B/webhookfs $B/sink  ## types the quick start of README.md, and draws it
 	@BUILD='$(abspath $B)' tests/show/record.py docs/quickstart.cast
 	@tests/show/record.py --svg docs/quickstart.cast docs/quickstart.svg
+
+.PHONY: docs-firsthour
+docs-firsthour:  ## types what docs/firsthour.md says into a fresh Debian, after `make deb`
+	@contrib/deps.sh debootstrap
+	tests/show/firsthour.sh

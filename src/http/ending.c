@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TOO_MANY_HEADERS "the response has too many headers"
+#define TOO_LARGE        ((CURLcode)100) /* CURLE_TOO_LARGE, which curl has since 8.6 */
+
 /* How far an attempt came. */
 enum stage { STAGE_RESOLVING, STAGE_CONNECTING, STAGE_WAITING, STAGE_RECEIVING };
 
@@ -81,6 +84,7 @@ static const struct ending endings[] = {
 		"the response is not HTTP" },
 	{ CURLE_OUT_OF_MEMORY, 0, STAGE_WAITING, OUTCOME_BROKEN, DETAIL_WORDS,
 		"the response is too much" },
+	{ TOO_LARGE, 0, STAGE_WAITING, OUTCOME_BROKEN, DETAIL_NONE, TOO_MANY_HEADERS },
 	{ CURLE_OUT_OF_MEMORY, 0, 0, OUTCOME_MEMORY, DETAIL_NONE,
 		"there is no memory for the request" },
 };
@@ -254,7 +258,7 @@ void ending_flooded(struct outcome *o)
 {
 	static const struct ending flooded = {
 		.kind = OUTCOME_BROKEN,
-		.sentence = "the response has too many headers",
+		.sentence = TOO_MANY_HEADERS,
 	};
 
 	explain(o, &flooded, CURLE_OK, 0, "");

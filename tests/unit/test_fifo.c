@@ -199,9 +199,12 @@ static void inside_gives_the_pipe_or_the_reason(void **state)
 		struct fifo_opening o;
 		int r, fd = -1;
 
-		assert_int_equal(fifo_open_inside(dir, inside[i].name, &o), 0);
+		/* Where the kernel or a filter knows no open_tree that is told at once. */
+		assert_int_equal(fifo_open_inside(dir, inside[i].name, &o), denied);
+		if (denied)
+			continue;
 		r = receive(&o, &fd);
-		assert_int_equal(r, denied ? denied : inside[i].error);
+		assert_int_equal(r, inside[i].error);
 		assert_int_equal(fd >= 0, r == 0);
 		if (r == 0) {
 			assert_pipe(fd);
@@ -241,11 +244,13 @@ static void a_killed_child_is_an_answer(void **state)
 static void nothing_yet_is_no_answer(void **state)
 {
 	struct fifo_opening o, before;
-	int fd = 77, r;
+	int denied = open_tree_error(), fd = 77, r;
 
 	(void)state;
 	assert_int_equal(mkfifo("pipe", 0600), 0);
-	assert_int_equal(fifo_open_inside(dir, "pipe", &o), 0);
+	assert_int_equal(fifo_open_inside(dir, "pipe", &o), denied);
+	if (denied)
+		return;
 	before = o;
 	assert_int_equal(kill(o.child, SIGSTOP), 0); /* perhaps too late, which changes nothing */
 	while ((r = fifo_receive(&o, &fd)) == -EAGAIN) {
