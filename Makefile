@@ -220,7 +220,7 @@ DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-r
 	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat stress-ng systemd tmux udev vim zsh
 
 # better-sqlite3 may have to be compiled. A node from elsewhere has its own npm, and Debian's would be in its way.
-DEPS_BENCH = nginx-light curl g++ python3 python3-requests redis-server gnuplot-nox \
+DEPS_BENCH = nginx-light curl g++ python3 python3-requests redis-server gnuplot-nox strace \
 	$(if $(shell command -v npm),,nodejs npm libnode-dev)
 
 .PHONY: deps

@@ -30,7 +30,7 @@ valgrind: $(TEST_PROGRAMS)  ## unit tests and the daemon under memcheck
 	@PATIENCE=20 BUILD='$(abspath $B)' WEBHOOKFS='$(abspath tests/lib/memcheck)' \
 		MEMCHECK_OF='$(abspath $B/webhookfs)' tests/run valgrind $(VALGRIND_E2E:%=tests/e2e/%.bats)
 
-# Every call that can fail, one after another, under a whole scenario: hours, or one with JOBS=10 on two cores,
+# Every call that can fail, one after another, under a whole scenario: hours, or half of one with JOBS=10 on two cores,
 # since a step mostly waits. `make check` has a few of them.
 .PHONY: faults
 faults: $B/webhookfs $B/sink $B/faults.so  ## fails every call that can fail, one after another: hours; JOBS=1

@@ -80,20 +80,30 @@ def https(bench):
         }))
 
 
-def http_threads(bench):
+def threads(bench, what, goal, name, url, cacert=None):
     """Nothing where the program has but one."""
     if not has_threads():
         return []
-    url, events, two = bench.nginx.url, bench.events(EVENTS), "2 threads, 32 connections each"
-    return rows("delivery-threads", "HTTP, two threads that send, one writer of 128 KiB a write",
-                "≥ 1.0 × bare libcurl", beside(
-                    bench.runs, **{
-                        "webhookfs": lambda: delivered(url, events=events, options=("-o", "http_threads=2")),
-                        "bare libcurl": lambda: bare(url, events=events),
-                        "bare libcurl, 2 threads": lambda: bare(url, threads=2, events=events),
-                    }), {"webhookfs": CONFIGURATION["webhookfs"] + ", but `http_threads=2`",
-                         "bare libcurl, 2 threads": f"the same with {two}"})
+    events, options = bench.events(EVENTS), ("-o", f"cacert={cacert}") if cacert else ()
+    return rows(name, f"{what}, two threads that send, one writer of 128 KiB a write", goal, beside(
+        bench.runs, **{
+            "webhookfs": lambda: delivered(url, events=events, options=(*options, "-o", "http_threads=2")),
+            "webhookfs, 1 thread": lambda: delivered(url, events=events, options=options),
+            "bare libcurl": lambda: bare(url, cacert, events=events),
+            "bare libcurl, 2 threads": lambda: bare(url, cacert, threads=2, events=events),
+        }), {"webhookfs": CONFIGURATION["webhookfs"] + ", but `http_threads=2`",
+             "webhookfs, 1 thread": CONFIGURATION["webhookfs"],
+             "bare libcurl, 2 threads": "the same with 2 threads, 32 connections each"})
+
+
+def http_threads(bench):
+    return threads(bench, "HTTP", "≥ 1.0 × bare libcurl", "delivery-threads", bench.nginx.url)
+
+
+def https_threads(bench):
+    nginx = bench.nginx
+    return threads(bench, "HTTPS", "", "delivery-https-threads", nginx.tls_url, nginx.cacert)
 
 
 ROWS = [("delivery-http", http), ("delivery-writers", http_writers), ("delivery-https", https),
-        ("delivery-threads", http_threads)]
+        ("delivery-threads", http_threads), ("delivery-https-threads", https_threads)]

@@ -145,12 +145,17 @@ def idle_memory(bench):
 
 def idle_wakeups(bench):
     seconds = min(WATCHED_S, max(2, bench.events(WATCHED_S)))
-    return {"name": "idle-wakeups", "goal": "0", "unit": "context switches",
-            "what": f"how often a thread of an idle daemon runs in {seconds} s, after {DELIVERED} events "
-                    f"for each of {HOOKS} hooks; and its system calls in {seconds} s under strace -f",
-            "sides": {"webhookfs": [alone(bench.nginx.url, seconds)]},
-            "configuration": {"webhookfs": "no options; an idle daemon that keeps deliveries looks once "
-                                           "an hour for what has run out"}}
+    watched = alone(bench.nginx.url, seconds)
+    if not watched["settled"]:
+        raise SystemExit(f"not ok - the daemon was not idle within {SETTLES_S} s")
+    common = {"goal": "0", "sides": {"webhookfs": [watched]},
+              "configuration": {"webhookfs": "no options; an idle daemon that keeps deliveries looks once "
+                                             "an hour for what has run out"}}
+    return [{"name": "idle-wakeups", "unit": "context switches",
+             "what": f"how often a thread of an idle daemon runs in {seconds} s, after {DELIVERED} events "
+                     f"for each of {HOOKS} hooks", **common},
+            {"name": "idle-calls", "unit": "system calls", "figures": ["system_calls"],
+             "what": f"the calls of all its threads in {seconds} s, under strace -f", **common}]
 
 
 ROWS = [("idle-memory", idle_memory), ("idle-wakeups", idle_wakeups)]

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-from delivery import delivered
+from delivery import EVENTS, delivered
 from measure import BUILD, HERE, WARM, beside, cpu_s
 from rig import Sink, wait_for
 
@@ -333,11 +333,11 @@ def row(peer, bench):
         "what": f"webhookfs and {peer.side}: bodies of some 400 bytes to the same receiver",
         "goal": f"≥ {peer.goal} × {peer.side}", "unit": "deliveries/s",
         "sides": beside(bench.runs, **{
-            "webhookfs": lambda: delivered(url, WRITES, events=bench.events(20000)),
+            "webhookfs": lambda: delivered(url, WRITES, events=bench.events(EVENTS)),
             peer.side: lambda: one(peer, url, bench.events(peer.events))}),
         "configuration": {
             "webhookfs": "events written 128 KiB at once; each stored with fdatasync before the "
-                         "writer goes on, each delivery signed as set, tried again if it fails, and recorded",
+                         "writer goes on, each delivery tried again if it fails, and recorded",
             peer.side: f"{peer.how}; {needs}"}}
 
 

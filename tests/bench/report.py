@@ -56,13 +56,17 @@ def machine_text(row):
     return f"{m['cores']} cores, kernel {m['kernel']}, {m['memory_mib'] / 1024:.1f} GiB of memory"
 
 
+def runs_text(row):
+    least = min(len(runs) for runs in row["sides"].values())
+    return f"{least} runs of each" if least > 1 else "Measured once"
+
+
 def rows_text(rows):
     """Each row with its sides, and how they were configured."""
     text = ""
     for row in rows:
-        runs = f"{row['runs']} run{'s' if row['runs'] > 1 else ''} of each"
         lines = [results.cells(row, side) for side in row["sides"]]
-        text += f"### {row['name']}\n\n{row['what']}: {row['unit']}. {runs}.\n\n"
+        text += f"### {row['name']}\n\n{row['what']}: {row['unit']}. {runs_text(row)}.\n\n"
         text += markdown(results.head(row), lines, results.head(row)[1:]) + "\n"
         text += f"`{row['command']}`, {row['date']}, {row['version']}, {machine_text(row)}\n\n"
         text += "".join(f"- *{side}*: {how}\n" for side, how in row.get("configuration", {}).items()) + "\n"
@@ -146,6 +150,11 @@ def without_command(rows):
             yield f"{row['name']}: there is no row {row['of']}"
 
 
+def missing(rows):
+    import bench  # pylint: disable=import-outside-toplevel,cyclic-import
+    yield from sorted(set(bench.known()) - {row["of"] for row in rows})
+
+
 def unreadable(rows):
     for row in rows:
         try:
@@ -157,7 +166,8 @@ def unreadable(rows):
 CHECKS = {"the tables of docs/benchmarks are those of its results": unlike_page,
           "the pictures of docs/benchmarks were drawn from its results": unlike_pictures,
           "each row of the results names the command that makes it": without_command,
-          "each goal in the results can be judged": unreadable}
+          "each goal in the results can be judged": unreadable,
+          "each row of the bench is in the results": missing}
 
 
 def check():

@@ -88,11 +88,11 @@ def hooks_rows(bench):
         for n in sizes:
             d = daemons[n] = stack.enter_context(Daemon())
             lay_hooks(d.state, n)
-            first = start(d)
-            d.stop()
-            again = start(d)
-            facts[n] = {"first_start_s": first, "start_s": again,
-                        "rss_kib": d.memory_kib()}
+            facts[n] = {"first_start_s": start(d), "start_s": [], "rss_kib": []}
+            for _ in range(bench.runs):
+                d.stop()
+                facts[n]["start_s"].append(start(d))
+                facts[n]["rss_kib"].append(d.memory_kib())
         for n, d in daemons.items():
             hooks = f"{d.mnt}/hooks"
             facts[n] |= {"ls_s": [timed("ls", hooks) for _ in range(bench.runs)],
@@ -100,7 +100,8 @@ def hooks_rows(bench):
         runs = beside(bench.runs, **{number(n): lambda d=d: matched(d, events, lines)
                                      for n, d in daemons.items()})
     few = sizes[0]
-    each = {n: (facts[n]["rss_kib"] - facts[few]["rss_kib"]) * 1024 / (n - few)
+    least_kib = median(facts[few]["rss_kib"])
+    each = {n: [once(round((kib - least_kib) * 1024 / (n - few)), rss_kib=kib) for kib in facts[n]["rss_kib"]]
             for n in sizes[1:] if n > few}
 
     def row(name, what, goal, unit, key):
@@ -123,10 +124,9 @@ def hooks_rows(bench):
          "configuration": {"all": "nine of ten hooks name an object, the tenth has a wildcard"}},
         {"name": "hooks-memory", "what": "memory of a hook: what the resident size is above that with "
          f"{few} hooks, by the number of hooks", "goal": "≤ 2,048", "unit": "bytes/hook",
-         "sides": {f"{number(n)} hooks": [once(round(v), rss_kib=facts[n]["rss_kib"])]
-                   for n, v in each.items()},
+         "sides": {f"{number(n)} hooks": runs for n, runs in each.items()},
          "curves": {"resident": curve("hooks", "KiB resident",
-                                      [(n, facts[n]["rss_kib"]) for n in sizes])},
+                                      [(n, median(facts[n]["rss_kib"])) for n in sizes])},
          "configuration": {"all": "hooks with a url, a name and an event"}},
         row("hooks-ls", "ls hooks", "≤ 0.2", "s", "ls_s"),
         row("hooks-ls-l", "ls -l hooks", "≤ 2", "s", "ls_l_s"),
@@ -218,9 +218,11 @@ def backlog_rows(bench):
         runs = beside(bench.runs, **{number(n): lambda d=d: deliveries(d, json_lines(), events, 1, "h")
                                      for n, d in daemons.items()})
         for n, d in daemons.items():
-            d.stop()
-            started = start(d, "-o", "max_backlog=8G")
-            facts[n] = {"start_s": started, "rss_kib": d.memory_kib()}
+            facts[n] = {"start_s": []}
+            for _ in range(bench.runs):
+                d.stop()
+                facts[n]["start_s"].append(start(d, "-o", "max_backlog=8G"))
+            facts[n]["rss_kib"] = d.memory_kib()
             if n:
                 facts[n] |= list_pending(d)
                 facts[n]["drain"] = drained(d, min(n, 5 * events))
@@ -228,9 +230,11 @@ def backlog_rows(bench):
     some = [n for n in sizes if n]
 
     def row(name, what, goal, unit, of, of_sizes):
+        values = {n: v if isinstance(v := of(facts[n]), list) else [v] for n in of_sizes}
         return {"name": name, "what": what, "goal": goal, "unit": unit,
-                "sides": {f"{number(n)} wait": [once(of(facts[n]), **facts[n])] for n in of_sizes},
-                "curves": {what: curve("waiting", unit, [(n, of(facts[n])) for n in of_sizes])},
+                "sides": {f"{number(n)} wait": [once(v, rss_kib=facts[n]["rss_kib"]) for v in values[n]]
+                          for n in of_sizes},
+                "curves": {what: curve("waiting", unit, [(n, median(values[n])) for n in of_sizes])},
                 "configuration": {}}
 
     return [
@@ -301,7 +305,8 @@ def swept(state):
 
 
 def disk_of(bench, through, kept):
-    """Bytes of the state directory: `through` deliveries that were kept for a minute, then `kept` that stay."""
+    """Bytes of the state directory without its log, and with it: `through` deliveries that were kept for a
+    minute, then `kept` that stay."""
     with Daemon() as d:
         start(d, "-o", "retention=1m")
         d.hook("h", bench.nginx.url, object="deployment/resnet")
@@ -316,16 +321,20 @@ def disk_of(bench, through, kept):
         d.stop()  # the write-ahead log is part of the database now
         log = sum(os.stat(f"{d.state}/{name}").st_blocks * 512 for name in os.listdir(d.state)
                   if name.startswith("log.jsonl"))
-        return once(directory_bytes(d.state) - log, log=log, swept=before)
+        all_bytes = directory_bytes(d.state)
+        return once(all_bytes - log, log=log, all=all_bytes, swept=before)
 
 
 def disk_row(bench):
     through, kept = bench.events(KEPT[-1]), bench.events(KEPT_BY_BOTH)
-    return {"name": "disk", "unit": "bytes", "goal": "≤ 2 × new",
-            "what": f"the state directory but for the log, whose bound is log_size, with {number(kept)} deliveries kept, after {number(through)} "
-                    "went through, and without them",
-            "sides": {"after": [disk_of(bench, through, kept)], "new": [disk_of(bench, 0, kept)]},
-            "configuration": {"all": "retention=1m while they go through, 7d after it"}}
+    common = {"unit": "bytes",
+              "sides": {"after": [disk_of(bench, through, kept)], "new": [disk_of(bench, 0, kept)]},
+              "configuration": {"all": "retention=1m while they go through, 7d after it"}}
+    what = f"with {number(kept)} deliveries kept, after {number(through)} went through, and without them"
+    return [{"name": "disk", "goal": "≤ 2 × new", **common,
+             "what": f"the state directory but for the log, whose bound is log_size, {what}"},
+            {"name": "disk-with-log", "goal": "", "figures": ["all"], **common,
+             "what": f"the same with its log, a line for each attempt: {what}"}]
 
 
 # ---- beside a dead and a slow one
