@@ -80,7 +80,7 @@ bench: $B/webhookfs $B/sink $(BENCH)  ## measures beside yardsticks: ROWS=, RUNS
 
 .PHONY: bench-profile
 bench-profile: $B/webhookfs $(BENCH)  ## counts the instructions of a delivery, for docs/benchmarks
-	@BUILD='$(abspath $B)' tests/bench/profile.py --write
+	@BUILD='$(abspath $B)' tests/bench/instructions.py --write
 
 # T=3600 is the hour that docs/faults.md shows.
 .PHONY: longrun

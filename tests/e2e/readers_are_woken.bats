@@ -6,7 +6,7 @@ load ../lib/flow
 
 setup() {
   prepare
-  start "$@"
+  start
   WAITERS=()
 }
 

@@ -3,7 +3,7 @@
 
     abuse.py [SECONDS [SEED [DAEMON_OPTION...]]]      600 seconds; as root
 
-For two thirds of the time random operators (operator.py) do all that a program can do to files, as root
+For two thirds of the time random operators (abuser.py) do all that a program can do to files, as root
 and as a stranger; for the last one stress-ng's stressors of filesystems run in hooks/, where anybody may
 make hooks, a second each at least as root and as a stranger. Meanwhile events go to the hook `kept`, which nobody may change who is not root and which root's
 operator leaves alone. Afterwards its configuration and modes are what they were, every event has
@@ -104,7 +104,7 @@ class Flow:
 def operate(rig, seconds, rng):
     """Two operators of each kind; their counts and what went wrong."""
     counts, problems = collections.defaultdict(collections.Counter), []
-    jobs = [subprocess.Popen([sys.executable, f"{HERE}/operator.py", rig.mnt, str(rng.random()),
+    jobs = [subprocess.Popen([sys.executable, f"{HERE}/abuser.py", rig.mnt, str(rng.random()),
                               str(seconds), str(uid), *SECRETS], stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)
             for uid in (0, 0, STRANGER, STRANGER)]

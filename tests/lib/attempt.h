@@ -3,15 +3,20 @@
  * attempt: requests that unit tests put through a client, and the outcomes they wait for.
  *
  * Every request carries SECRET in its path and in a header; no outcome's error may repeat it.
- * A header of static functions: a unit test is one file. Include it behind cmocka.h.
+ * A header of static functions: a unit test is one file.
  */
 #include "http/client.h"
 
 #include <poll.h>
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+/* behind what it needs */
+#include <cmocka.h>
 
 #define SECRET   "s3cret"
 #define ENOUGH   20000 /* ms: more than any of this takes */

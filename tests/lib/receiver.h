@@ -3,7 +3,7 @@
  * receiver: an HTTP receiver of raw sockets in the test's own process, which misbehaves as the path
  * of the request says. One thread accepts, one more serves each connection.
  *
- * A header of static functions: a unit test is one file. Include it behind cmocka.h.
+ * A header of static functions: a unit test is one file.
  */
 #include "attempt.h"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A random operator: whatever a program may do to files, to all files of a mount.
 
-    operator.py MOUNT SEED SECONDS UID SECRET...
+    abuser.py MOUNT SEED SECONDS UID SECRET...
 
 Does one random operation after another, most of them senseless, as that user; root leaves what lies in
 hooks/kept as it is. None may hang, and nothing that is read may hold a SECRET. Prints, as JSON, how

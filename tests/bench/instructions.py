@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Where the time of one delivery goes: instructions and allocations of its steps, counted by callgrind.
 
-    profile.py [--write] [EVENTS]       10000
+    instructions.py [--write] [EVENTS]       10000
 
 Instructions in user space, which are the same each time; what the kernel does for the daemon is not in them. A mount
 takes events in writes of 128 KiB and delivers them to nginx; the first ones are not counted. Prints a
