@@ -217,7 +217,7 @@ DEPS_BUILD := gcc libc6-dev make pkg-config libfuse3-dev libcurl4-openssl-dev li
 DEPS_RUN := fuse3 ca-certificates
 DEPS_TEST := binutils clang clang-format clang-tidy cppcheck valgrind libclang-rt-dev libcmocka-dev libmicrohttpd-dev bats procps openssl curl jq \
 	nginx-light mandoc shellcheck sqlite3 python3 python3-yaml perl rsync inotify-tools acl ansible-core \
-	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat stress-ng systemd tmux udev vim zsh
+	busybox dash e2fsprogs ed fish git mksh moreutils nano patch rpm rpmlint socat stress-ng systemd tmux udev vim xxd zsh
 
 # better-sqlite3 may have to be compiled. A node from elsewhere has its own npm, and Debian's would be in its way.
 DEPS_BENCH = nginx-light curl g++ python3 python3-requests redis-server gnuplot-nox strace \

@@ -336,9 +336,10 @@ static void read_own(struct transfer *t, CURLcode code)
 	ending_own(&t->letter->outcome, err.sentence);
 }
 
-/* Over HTTP/2 a stream may end with its connection; if curl has words for it, it was ended by itself.
- * 7.88 has none either for an answer that it has dropped: of a receiver that answers before it has read the
- * request, and resets the stream, when another request has read that from their connection. */
+/* Over HTTP/2 a stream may end with its connection; if curl has words for it, it was ended by itself, unless they
+ * are those that newer versions (8.14) have for just that. 7.88 has none either for an answer that it has dropped: of a
+ * receiver that answers before it has read the request, and resets the stream, when another request has read that
+ * from their connection. */
 static bool is_lost(const struct transfer *t, CURLcode code)
 {
 	switch (code) {
@@ -349,7 +350,7 @@ static bool is_lost(const struct transfer *t, CURLcode code)
 	case CURLE_PARTIAL_FILE: /* over HTTP/2 of a response that has not even begun, too */
 		return true;
 	case CURLE_HTTP2_STREAM:
-		return !t->words[0];
+		return !t->words[0] || strstr(t->words, "INTERNAL_ERROR");
 	default:
 		return false;
 	}
