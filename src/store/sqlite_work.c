@@ -460,7 +460,7 @@ static int64_t pages(struct store *s, enum statement st)
 		return row;
 	value = column_int(s, st, 0);
 	statement_reset(s, st);
-	return value;
+	return value < 0 ? -EIO : value; /* as a damaged header has it */
 }
 
 /* Gives up to 256 free pages back: 1 if it did, 0 if there is no need, -errno. */
