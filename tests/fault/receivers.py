@@ -234,7 +234,7 @@ ROWS = [
         response(307)),
     Row("no-name", "has a name that does not exist", says(EMPTY), ("dns", None),
         host="nowhere.test"),
-    # libcurl 7.88, Debian's, lets a second pass between two addresses.
+    # libcurl 7.88, Debian 12's, lets a second pass between two addresses.
     Row("many", "has a hundred addresses, of which the last answers", says(EMPTY),
         ("connect_timeout", None), host="many.test"),
     only_tls("wrong", "has a certificate for another name", says(EMPTY), TLS, certificate="wrong"),
@@ -251,13 +251,26 @@ ROWS = [
 ]
 
 
+# What libcurl 8.14, Debian 13's, sees in another way; the table of docs/faults.md is that of 7.88.
+NEWER = {"huge-tls": CUT, "many": DELIVERED, "many-tls": TLS, "frames-tls": TIMEOUT}
+
+
+def has_newer_curl():
+    said = subprocess.run(["curl", "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return not re.search(r" libcurl/7\.", said)
+
+
 class Receiver:
     """One row over one of the two."""
+
+    newer = has_newer_curl()
 
     def __init__(self, row, secure, certificates):
         self.row, self.secure = row, secure
         self.name = f"{row.name}{'-tls' if secure else ''}"
         self.expected = row.tls if secure and row.tls else row.plain
+        if self.newer:
+            self.expected = NEWER.get(self.name, self.expected)
         self.context = None
         if secure and row.certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -409,7 +422,7 @@ def main():
     if sys.argv[1:2] == ["--write"]:
         with open(DOCUMENT, "w", encoding="utf8") as f:
             f.write(document(text, new))
-    else:
+    elif not Receiver.newer:
         tap(document(text) == new, "docs/faults.md has this table", "make docs-faults puts it right")
     print(f"1..{tap.count}")
     return 1 if tap.bad else 0
