@@ -110,11 +110,11 @@ int handover_take(struct handed *h, struct options *o, struct err *why, struct k
 		return r;
 	}
 	r = kept_open(h->memory, &k);
-	if (r)
-		(void)(r == -EINVAL ? err_set(why, -r, ERR_NO_COLUMN,
-					      "it is of another version of webhookfs")
-				    : err_set(why, -r, ERR_NO_COLUMN,
-					      "no memory for what it knew: %s", strerror(-r)));
+	if (r == -EINVAL)
+		(void)err_set(why, -r, ERR_NO_COLUMN, "it is of another version of webhookfs");
+	else if (r)
+		(void)err_set(
+			why, -r, ERR_NO_COLUMN, "no memory for what it knew: %s", strerror(-r));
 	else
 		r = judge(h, o, k, why);
 	if (r)
