@@ -139,7 +139,7 @@ heard() {
   start_background
   mkdir "$MNT/hooks/h"
   crash
-  denied 'not connected' ls "$MNT"
+  eventually 10 denied 'not connected' ls "$MNT"
   start_background
   [ -d "$MNT/hooks/h" ]
   [ "$(mounts | wc -l)" -eq 1 ]

@@ -76,14 +76,17 @@ eventually() {
   done
 }
 
-# A zombie is not alive: a daemon's new parent may take its time.
+# A zombie is not alive: a daemon's new parent may take its time. One whose threads still end is, for they hold its
+# files: the device, the lock.
 #
 # In a trap a bare `return` gives the status from before the trap, and a skipped test ends in one: so what teardown
 # calls says `return 1`.
 alive() {
   local stat
   { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
-  [[ ${stat##*) } != Z* ]]
+  [[ ${stat##*) } != Z* ]] && return
+  local tasks=("/proc/$1/task/"*)
+  ((${#tasks[@]} > 1))
 }
 
 gone() {
