@@ -108,8 +108,10 @@ static int receive_clone(int socket)
 	return error;
 }
 
-static void child_reap(pid_t child)
+/* One that waits in the mount, or was stopped, would keep who waits for it. */
+static void child_end(pid_t child)
 {
+	(void)kill(child, SIGKILL);
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		;
 }
@@ -134,8 +136,7 @@ int fifo_open_inside(const char *mountpoint, const char *name, struct fifo_openi
 	error = receive_clone(opening.socket);
 	if (error) {
 		(void)close(opening.socket); /* nothing else comes */
-		(void)kill(opening.child, SIGKILL);
-		child_reap(opening.child);
+		child_end(opening.child);
 	} else {
 		*o = opening;
 	}
@@ -181,8 +182,7 @@ int fifo_receive(struct fifo_opening *o, int *fd)
 	if (result == -EAGAIN)
 		return result;
 	(void)close(o->socket); /* nothing else comes */
-	child_reap(
-		o->child); /* it has said all, or is dead: it leaves without touching the mount again */
+	child_end(o->child);   /* it has said all, or is dead */
 	if (result < 0)
 		return result;
 	fifo_enlarge(result);

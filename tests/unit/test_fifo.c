@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -213,19 +214,34 @@ static void inside_gives_the_pipe_or_the_reason(void **state)
 	}
 }
 
-/* An opening whose child never answers. */
-static void hang(struct fifo_opening *o)
+/* An opening whose child answers with an errno, or with 0 never, and does not end. */
+static void hang(struct fifo_opening *o, int answer)
 {
 	int ends[2];
 
-	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
 	o->socket = ends[0];
 	o->child = fork();
-	if (o->child == 0)
+	if (o->child == 0) {
+		if (answer)
+			(void)send(ends[1], &answer, sizeof(answer), 0);
 		for (;;)
 			(void)pause();
+	}
 	assert_true(o->child > 0);
 	(void)close(ends[1]);
+}
+
+/* It may have been stopped in between, as all of its session is by some. */
+static void an_answer_is_enough(void **state)
+{
+	struct fifo_opening o;
+	int fd = 77;
+
+	(void)state;
+	hang(&o, -ENOENT);
+	assert_int_equal(receive(&o, &fd), -ENOENT);
+	assert_int_equal(fd, 77);
 }
 
 static void a_killed_child_is_an_answer(void **state)
@@ -234,7 +250,7 @@ static void a_killed_child_is_an_answer(void **state)
 	int fd = 77, r;
 
 	(void)state;
-	hang(&o);
+	hang(&o, 0);
 	assert_int_equal(kill(o.child, SIGKILL), 0);
 	r = fifo_receive(&o, &fd);
 	assert_true(r < 0 && r != -EAGAIN);
@@ -252,7 +268,7 @@ static void nothing_yet_is_no_answer(void **state)
 	if (denied)
 		return;
 	before = o;
-	assert_int_equal(kill(o.child, SIGSTOP), 0); /* perhaps too late, which changes nothing */
+	assert_int_equal(kill(o.child, SIGSTOP), 0); /* perhaps too late */
 	while ((r = fifo_receive(&o, &fd)) == -EAGAIN) {
 		assert_int_equal(o.socket, before.socket);
 		assert_int_equal(o.child, before.child);
@@ -268,7 +284,7 @@ static void cancel_ends_the_child(void **state)
 	struct fifo_opening o;
 
 	(void)state;
-	hang(&o);
+	hang(&o, 0);
 	fifo_cancel(&o);
 	assert_int_equal(fcntl(o.socket, F_GETFD), -1);
 	(void)waitpid(
@@ -287,6 +303,7 @@ int main(void)
 		IN_DIR(only_the_pipe_that_was_made_is_removed),
 		IN_DIR(a_handed_pipe_is_opened_anew),
 		IN_DIR(inside_gives_the_pipe_or_the_reason),
+		IN_DIR(an_answer_is_enough),
 		IN_DIR(a_killed_child_is_an_answer),
 		IN_DIR(nothing_yet_is_no_answer),
 		IN_DIR(cancel_ends_the_child),
