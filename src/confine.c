@@ -7,9 +7,7 @@
 #include <linux/capability.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -60,20 +58,6 @@ static bool has_capability(unsigned capability)
 }
 
 /*
- * All memory, now and later, as soon as it is used: libcurl's and OpenSSL's copies too, which a locked
- * arena of our own would not have. With a limit, memory beyond it could not be had at all, so this is
- * for root, and for a service with LimitMEMLOCK=infinity.
- */
-static bool lock_memory(void)
-{
-	struct rlimit now;
-	bool unlimited = getrlimit(RLIMIT_MEMLOCK, &now) == 0 && now.rlim_cur == RLIM_INFINITY;
-
-	return (unlimited || has_capability(CAP_IPC_LOCK)) &&
-		mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
-}
-
-/*
  * What is left to root, and only if it has it. DAC_OVERRIDE: a hook's file or a log may have been put
  * into the state directory by somebody else. IPC_LOCK: memory stays locked. The others are for a
  * spool in which others own the files, FOWNER also for a pipe in a directory like /tmp.
@@ -115,7 +99,7 @@ unsigned confine(const struct options *o)
 
 	if (!o->confine || has_runtime())
 		return 0;
-	if (lock_memory())
+	if (confine_memory(has_capability(CAP_IPC_LOCK)))
 		done |= CONFINED_MEMORY;
 	/* Without it neither of the filters is taken from a plain user. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -7,7 +7,7 @@
  * reads what strangers send, would want more than that: a shell, other programs' memory, other
  * users' files, a port to listen on. None of it is to be had then, not even by root.
  *
- *   memory        locked: no page of it goes to a swap device
+ *   memory        locked: no page of it goes to a swap device; code that only the start ran is let go
  *   capabilities  all given up but those that files of other users need; no program brings new ones
  *   files         Landlock: writes only beneath the state directory, the spool and, to remove the
  *                 pipe, beside it; reads only there and where systems keep programs and their

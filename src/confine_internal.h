@@ -6,5 +6,6 @@
 
 struct options;
 
+bool confine_memory(bool may);               /* confine_memory.c; may: it has CAP_IPC_LOCK */
 bool confine_files(const struct options *o); /* confine_files.c; no_new_privs is set */
 bool confine_calls(void);                    /* confine_calls.c; likewise */

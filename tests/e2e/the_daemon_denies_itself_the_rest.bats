@@ -87,6 +87,15 @@ capabilities() {
   [ "${before% kB}" -lt "$(of_daemon VmLck | tr -d ' kB')" ]
 }
 
+@test 'what only the start needed is not resident any more' {
+  local confined
+  start_confined
+  confined=$(of_daemon RssFile | tr -d ' kB')
+  stop
+  start -o confine=0
+  [ "$((2 * confined))" -lt "$(of_daemon RssFile | tr -d ' kB')" ]
+}
+
 @test 'a plain user has it all but the memory' {
   need_root
   need_fuse_of_others
