@@ -182,7 +182,7 @@ int fifo_receive(struct fifo_opening *o, int *fd)
 	if (result == -EAGAIN)
 		return result;
 	(void)close(o->socket); /* nothing else comes */
-	child_end(o->child);   /* it has said all, or is dead */
+	child_end(o->child);    /* it has said all, or is dead */
 	if (result < 0)
 		return result;
 	fifo_enlarge(result);
